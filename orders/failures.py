@@ -1,0 +1,173 @@
+"""What a vendor's no means: looks a failure up in the catalogue and gives the card its words.
+
+The catalogue is a table that staff edit; failure_catalogue.toml only fills it, and never over what is there.
+"""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+from django.urls import reverse
+
+from orders.models import AttemptState, Failure, FailureClass, FailureReason, Order, OrderLine, PurchaseAttempt, RetryClass, Who
+
+CATALOGUE = Path(__file__).with_name("failure_catalogue.toml")
+NO_REASON = "The vendor gave no reason."
+
+# An answer that the catalogue doesn't know. Retry stays offered: the vendor's no was definite, nothing was bought.
+UNKNOWN = FailureReason(
+    slug="unknown",
+    short="Refused by the vendor",
+    summary="{vendor} refused the order",
+    meaning="{vendor} answered with a reason that we have no words for yet. Nothing was bought and nothing will be billed.",
+    fix="Read the vendor’s message below. If it does not say what to correct, contact support with the code and the time.",
+    who=Who.STAFF,
+    retry=RetryClass.RETRY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One failure as the card shows it. `vendor_text` is the vendor's own, to be escaped and never altered."""
+
+    failure: Failure
+    reason: FailureReason
+    vendor: str
+    lines: tuple[OrderLine, ...]
+
+    @property
+    def summary(self) -> str:
+        return self._words(self.reason.summary)
+
+    @property
+    def short(self) -> str:
+        return self._words(self.reason.short)
+
+    @property
+    def meaning(self) -> str:
+        return self._words(self.reason.meaning)
+
+    @property
+    def fix(self) -> str:
+        return self._words(self.reason.fix)
+
+    @property
+    def vendor_spoke(self) -> bool:
+        """False when nothing was sent, so that there is no answer to show."""
+        return self.failure.attempt.failure_class != FailureClass.NEVER_SENT
+
+    @property
+    def vendor_text(self) -> str:
+        return self.failure.text or NO_REASON
+
+    @property
+    def code_line(self) -> str:
+        """Code and HTTP status, as support asks for them: “3000 · HTTP 400”."""
+        status = f"HTTP {self.failure.http_status}" if self.failure.http_status else ""
+        return " · ".join(part for part in (self.failure.code, status) if part)
+
+    @property
+    def attempt_number(self) -> int:
+        return self.failure.attempt.number
+
+    @property
+    def help_url(self) -> str:
+        return f"{reverse('orders:help-failures')}#{self.reason.slug}"
+
+    @property
+    def fix_url(self) -> str:
+        """Where the field is that must be corrected; empty when the order has none to correct."""
+        if not self.reason.fix_field:
+            return ""
+        return f"{reverse('orders:order-edit', args=[self.failure.attempt.order.number])}?fix={self.failure.pk}"
+
+    @property
+    def may_retry(self) -> bool:
+        return self.reason.retry != RetryClass.NEVER
+
+    def _words(self, text: str) -> str:
+        return text.replace("{vendor}", self.vendor)
+
+
+class Catalogue:
+    """The catalogue, read once for a page."""
+
+    def __init__(self) -> None:
+        self._reasons = {(row.connector, row.http_status, row.code): row for row in FailureReason.objects.all()}
+
+    def reason_for(self, connector: str, failure: Failure) -> FailureReason:
+        """The row for (connector, HTTP status, code), then for any status; a silent vendor has a row of his own."""
+        keys = [(connector, failure.http_status or 0, failure.code), (connector, 0, failure.code)]
+        if failure.code or not failure.text:
+            keys.append(("", 0, failure.code))
+        return next((row for key in keys if (row := self._reasons.get(key))), UNKNOWN)
+
+    def explain(self, order: Order) -> list[Explanation]:
+        """Why the order failed, one explanation a reason; reads what for_list() loaded and makes no query."""
+        found: dict[tuple[object, ...], list[Failure]] = {}
+        for attempt in refused_attempts(order):
+            for failure in attempt.failures.all():
+                found.setdefault((attempt.pk, failure.code, failure.http_status, failure.text), []).append(failure)
+        return [self._explain(order, failures) for failures in found.values()]
+
+    def _explain(self, order: Order, failures: Sequence[Failure]) -> Explanation:
+        first = failures[0]
+        attempt = next(attempt for attempt in order.attempts.all() if attempt.pk == first.attempt_id)
+        first.attempt = attempt
+        attempt.order = order
+        return Explanation(
+            failure=first,
+            reason=self.reason_for(attempt.vendor.connector, first),
+            vendor=attempt.vendor.name,
+            lines=tuple(failure.line for failure in failures if failure.line),
+        )
+
+
+def latest_attempts(order: Order) -> list[PurchaseAttempt]:
+    """The newest attempt at each vendor; reads what for_list() loaded."""
+    newest: dict[int, PurchaseAttempt] = {}
+    for attempt in sorted(order.attempts.all(), key=lambda attempt: attempt.number):
+        newest[attempt.vendor_id] = attempt
+    return list(newest.values())
+
+
+def refused_attempts(order: Order) -> list[PurchaseAttempt]:
+    """The newest attempts that have something refused and are not merely waiting for the next try."""
+    return [attempt for attempt in latest_attempts(order) if attempt.failures.all()]
+
+
+def refused_line_numbers(order: Order) -> set[int]:
+    """Positions of the lines that were not bought, of the newest attempts."""
+    positions: set[int] = set()
+    lines = list(order.lines.all())
+    for attempt in latest_attempts(order):
+        if attempt.state == AttemptState.FAILED_DEFINITE:
+            positions |= {line.position for line in lines if line.offer.vendor_id == attempt.vendor_id}
+        positions |= {failure.line.position for failure in attempt.failures.all() if failure.line}
+    return positions
+
+
+def catalogue_rows() -> Iterable[dict[str, Any]]:
+    """The rows of the seed file."""
+    rows: list[dict[str, Any]] = tomllib.loads(CATALOGUE.read_text())["reason"]
+    return rows
+
+
+def add_missing(using: str = DEFAULT_DB_ALIAS, **_kwargs: object) -> None:
+    """After every migrate: add the reasons of the file that the table has not. What staff changed stays."""
+    known = set(FailureReason.objects.using(using).values_list("slug", flat=True))
+    new = [FailureReason(**row) for row in catalogue_rows() if row["slug"] not in known]
+    for reason in new:
+        reason.full_clean(validate_unique=False, validate_constraints=False)
+    FailureReason.objects.using(using).bulk_create(new, ignore_conflicts=True)
+
+
+def why_not_retry(explanations: Iterable[Explanation]) -> str:
+    """The sentence that a missing Retry shows; empty when a retry is safe."""
+    for explanation in explanations:
+        if not explanation.may_retry:
+            return explanation.fix
+    return ""

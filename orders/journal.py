@@ -1,0 +1,122 @@
+"""The durable memory of one attempt: every call is committed before it is sent, every answer before it is read."""
+
+from collections.abc import Callable, Mapping
+
+from django.db import models, transaction
+
+from orders import clock
+from orders.models import CustomerTenant, PurchaseAttempt, VendorExchange
+from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, decides, new_key
+
+# What support needs of an answer; credentials are not among them.
+KEPT_HEADERS = ("content-type", "retry-after", "ms-cv", "ms-serverid", "ms-requestid", "ms-correlationid")
+Kind = VendorExchange.Kind
+
+
+class LostLease(Exception):
+    """Another worker holds the attempt now; nothing was sent."""
+
+
+class AttemptJournal:
+    """See vendors.contract.Journal. Must be used outside a transaction."""
+
+    def __init__(self, attempt: PurchaseAttempt) -> None:
+        self._attempt = attempt
+
+    def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
+        if (stored := self.answered(step)) is not None:
+            return stored
+        first = self._exchanges(step).filter(kind=Kind.REQUEST).first()
+        # A repeat uses the stored bytes and key: only so can the vendor recognise it.
+        request = call if first is None else Call(first.method, first.path, bytes(first.body), call.headers)
+        key = first.key if first else new_key()
+        self._begin(step, request, key)
+        return self._finish(step, request, key, send)
+
+    def read(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
+        key = new_key()
+        try:
+            answer = send(call, key)
+        except NothingSent as error:
+            self._keep(step, call, key, Kind.NOT_SENT, body=str(error).encode(), is_write=False)
+            raise
+        except OutcomeUnknown as error:
+            self._keep(step, call, key, Kind.NO_ANSWER, body=str(error).encode(), is_write=False)
+            raise
+        last = self._exchanges(step).filter(kind=Kind.ANSWER).last()
+        if last is None or (last.http_status, bytes(last.body)) != (answer.status, answer.body):
+            # Looking again and again at an order that waits would fill the table with the same answer.
+            self._keep(step, call, key, Kind.ANSWER, answer=answer, is_write=False)
+        return answer
+
+    def answered(self, step: str) -> Answer | None:
+        for row in self._exchanges(step).filter(kind=Kind.ANSWER, is_write=True):
+            if row.http_status and decides(row.http_status):
+                return Answer(row.http_status, row.headers, bytes(row.body))
+        return None
+
+    def was_sent(self, step: str) -> bool:
+        kinds = list(self._exchanges(step).filter(is_write=True).values_list("kind", flat=True))
+        return kinds.count(Kind.REQUEST) > kinds.count(Kind.NOT_SENT)
+
+    def anything_sent(self) -> bool:
+        """Whether a byte of any writing call of this attempt may have left."""
+        steps = self._attempt.exchanges.filter(is_write=True).values_list("step", flat=True).distinct()
+        return any(self.was_sent(step) for step in steps)
+
+    def remember_tenant(self, tenant_ref: str) -> None:
+        CustomerTenant.objects.get_or_create(
+            customer_id=self._attempt.order.customer_id,
+            account_id=self._attempt.account_id,
+            defaults={"vendor_ref": tenant_ref, "domain": self._attempt.order_request().customer.domain},
+        )
+
+    def _begin(self, step: str, call: Call, key: str) -> None:
+        """Commit the request before it is sent, unless the lease is somebody else's by now."""
+        with transaction.atomic(durable=True):
+            held = PurchaseAttempt.objects.filter(
+                pk=self._attempt.pk, fence=self._attempt.fence, lease_owner=self._attempt.lease_owner, lease_until__gt=clock.now()
+            ).exists()
+            if not held:
+                raise LostLease
+            self._keep(step, call, key, Kind.REQUEST, body=call.body, is_write=True)
+
+    def _finish(self, step: str, call: Call, key: str, send: Callable[[Call, str], Answer]) -> Answer:
+        try:
+            answer = send(call, key)
+        except (NothingSent, AuthBroken) as error:
+            # A refused login is refused at the door: the call itself was not taken.
+            self._keep(step, call, key, Kind.NOT_SENT, body=str(error).encode(), is_write=True)
+            raise
+        except OutcomeUnknown as error:
+            self._keep(step, call, key, Kind.NO_ANSWER, body=str(error).encode(), is_write=True)
+            raise
+        self._keep(step, call, key, Kind.ANSWER, answer=answer, is_write=True)
+        return answer
+
+    def _keep(
+        self, step: str, call: Call, key: str, kind: str, *, answer: Answer | None = None, body: bytes = b"", is_write: bool
+    ) -> None:
+        VendorExchange.objects.create(
+            attempt=self._attempt,
+            step=step[:60],
+            kind=kind,
+            is_write=is_write,
+            method=call.method,
+            path=call.path[:500],
+            key=key,
+            http_status=answer.status if answer else None,
+            headers=_kept(answer.headers) if answer else {},
+            body=answer.body if answer else body,
+            at=clock.now(),
+        )
+
+    def _exchanges(self, step: str) -> models.QuerySet[VendorExchange]:
+        return self._attempt.exchanges.filter(step=step[:60]).order_by("id")
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    lower = {key.lower(): value for key, value in headers.items()}
+    return {key: lower[key][:300] for key in KEPT_HEADERS if key in lower}
+
+

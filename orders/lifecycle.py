@@ -1,0 +1,359 @@
+"""Verbs on orders: each is one transaction that locks, moves, saves and records. Nothing else calls a transition.
+
+Shape of a verb: lock the row -> transition (legality only) -> save -> event -> attempts -> wake.
+A verb that is refused raises Refusal (a sentence for the person who asked) or django_fsm.TransitionNotAllowed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from orders import clock
+from orders.failures import latest_attempts, refused_line_numbers
+from orders.models import AttemptState, Customer, Failure, FailureClass, Order, OrderEvent, OrderLine, OrderNote, Price, PurchaseAttempt, User, VendorAccount
+from orders.models.orders import TOTAL_FIELDS, next_order_number
+from orders.statuses import OrderStatus
+from orders.wake import wake
+
+PORTAL = "Portal"
+RUN_ATTEMPT = "orders.tasks.run_attempt"
+
+
+class Refusal(Exception):
+    """A verb that may not be done now. The text is a sentence for the seller."""
+
+
+class StaleVersion(Refusal):
+    """Somebody saved the order after the form was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineInput:
+    """What a person chose for one line: an offer and one of its prices, and how many."""
+
+    price: Price
+    quantity: int
+
+
+# --- drafts
+
+
+@transaction.atomic
+def create(
+    customer: Customer,
+    lines: Sequence[LineInput],
+    *,
+    by: User | None,
+    reference: str = "",
+    kind: str = Order.Kind.NEW,
+    as_cart: bool = True,
+    follow_up_of: Order | None = None,
+    follow_up_kind: str = "",
+) -> Order:
+    """A new order of the customer's seller: Start while all lines allow a cart and `as_cart` is asked for, else Draft."""
+    in_cart = as_cart and kind == Order.Kind.NEW and all(line.price.offer.vendor.capabilities.allows_start for line in lines)
+    now = clock.now()
+    order = Order(
+        number=next_order_number(),
+        seller=customer.seller,
+        customer=customer,
+        kind=kind,
+        status=OrderStatus.START if in_cart else OrderStatus.DRAFT,
+        currency=customer.currency,
+        reference=reference,
+        created_by=by,
+        created_at=now,
+        changed_at=now,
+        follow_up_of=follow_up_of,
+        follow_up_kind=follow_up_kind,
+    )
+    order.save(force_insert=True)
+    _write_lines(order, lines)
+    order.apply_totals()
+    order.save(update_fields=TOTAL_FIELDS)
+    record(order, "created", by, **({"follow_up_of": follow_up_of.number, "why": follow_up_kind} if follow_up_of else {}))
+    return order
+
+
+@transaction.atomic
+def edit(order: Order, lines: Sequence[LineInput], *, by: User, version: int, reference: str = "", customer: Customer | None = None) -> Order:
+    """Replace the lines of an editable order. Raises StaleVersion when `version` is not the saved one.
+
+    A line that Start refuses (a Microsoft offer) turns a Start order into a Draft; nothing typed is lost (product.md rule 1).
+    """
+    order = lock(order)
+    if not order.is_editable:
+        raise Refusal(f"The order is {order.info.status.label}; its content can’t be changed.")
+    if order.version != version:
+        raise StaleVersion("Somebody else changed this order after you opened it.")
+    if customer and customer.pk != order.customer_id:
+        if order.attempts.exists():
+            raise Refusal("After the first attempt the customer can’t be exchanged. Start a new order for him.")
+        order.customer, order.currency = customer, customer.currency
+    order.reference = reference
+    _write_lines(order, lines)
+    order.apply_totals()
+    order.version += 1
+    order.changed_at = clock.now()
+    fields = ["customer", "currency", "reference", "version", "changed_at", *TOTAL_FIELDS]
+    order.save(update_fields=fields)
+    latest = order.events.first()
+    if latest is None or (latest.name, latest.actor_id) != ("edited", by.pk):
+        record(order, "edited", by)
+    if order.status == OrderStatus.START and order.refuses_start():
+        order.keep_as_quote()
+        save(order)
+        record(order, "kept_as_quote", None, from_status=OrderStatus.START)
+    return order
+
+
+def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
+    """Make the order's lines these. Rows are reused by position, because failures and subscriptions point at them."""
+    existing = {line.position: line for line in order.lines.all()}
+    for position, wanted in enumerate(lines, start=1):
+        line = existing.pop(position, None) or OrderLine(order=order, position=position)
+        line.offer = wanted.price.offer
+        line.title = wanted.price.offer.title
+        line.quantity = wanted.quantity
+        line.term = wanted.price.term
+        line.billing_cycle = wanted.price.billing_cycle
+        line.term_cost = wanted.price.term_cost
+        line.term_price = wanted.price.term_price
+        line.price(Decimal(order.customer.tax_rate), order.currency)
+        line.save()
+    for line in existing.values():
+        if line.failures.exists():
+            raise Refusal("An item that was sent to a vendor can be changed, and not removed. Close the order and start a new one.")
+        line.delete()
+    order._prefetched_objects_cache = {}
+
+
+@transaction.atomic
+def delete(order: Order, *, by: User | None, reason: str = "") -> Order:
+    """Remove from the cart what never went to a vendor. Undo makes a new order of the same content."""
+    order = lock(order)
+    before = order.status
+    order.delete_from_cart()
+    order.closed_at = clock.now()
+    order.status_note = reason[:200]
+    order.needs_attention = False
+    # The event first: afterwards the row is history and takes no change.
+    record(order, "deleted", by, from_status=before, reason=reason)
+    save(order, "closed_at")
+    return order
+
+
+@transaction.atomic
+def undo(order: Order, *, by: User) -> Order:
+    """A new order with the content of a deleted one, linked to it; the deleted one stays in Historical (rule 9)."""
+    order = lock(order)
+    if order.status != OrderStatus.DELETED:
+        raise Refusal("Only a deletion can be undone.")
+    if earlier := order.follow_ups.filter(follow_up_kind=Order.FollowUp.UNDO).first():
+        return earlier
+    lines = [LineInput(_price_of(line), line.quantity) for line in order.lines.select_related("offer__vendor")]
+    return create(
+        order.customer,
+        lines,
+        by=by,
+        reference=order.reference,
+        kind=order.kind,
+        follow_up_of=order,
+        follow_up_kind=Order.FollowUp.UNDO,
+    )
+
+
+def _price_of(line: OrderLine) -> Price:
+    """The line's price as it was, not as the list says now: an undo changes nothing."""
+    return Price(
+        offer=line.offer,
+        term=line.term,
+        billing_cycle=line.billing_cycle,
+        term_cost=line.term_cost,
+        term_price=line.term_price,
+    )
+
+
+# --- to the vendor and back
+
+
+@transaction.atomic
+def place(order: Order, *, by: User | None) -> Order:
+    """Send the order to its vendors: one attempt per vendor, written here and sent by the worker."""
+    order = lock(order)
+    before = order.status
+    order.place()
+    _to_vendor(order)
+    record(order, "placed", by, from_status=before)
+    return order
+
+
+@transaction.atomic
+def retry(order: Order, *, by: User | None) -> Order:
+    """A new attempt, with new keys, after a definite refusal (rule 6). The earlier attempts stay on the timeline."""
+    order = lock(order)
+    before = order.status
+    order.retry()
+    _to_vendor(order)
+    record(order, "retried", by, from_status=before)
+    return order
+
+
+@transaction.atomic
+def schedule(order: Order, *, by: User | None, at: datetime, on: date, zone: str) -> Order:
+    """A change waits for its date. `at` is the instant that `on` begins in `zone`."""
+    order = lock(order)
+    before = order.status
+    order.schedule()
+    order.scheduled_for, order.scheduled_on, order.scheduled_zone = at, on, zone
+    save(order, "scheduled_for", "scheduled_on", "scheduled_zone")
+    record(order, "scheduled", by, from_status=before, on=on.isoformat(), zone=zone)
+    return order
+
+
+@transaction.atomic
+def fire(order: Order) -> Order:
+    """The date of a scheduled change has come. Raises Refusal when it has not, or somebody else was faster."""
+    order = lock(order)
+    if order.status != OrderStatus.SCHEDULED or order.scheduled_for is None or order.scheduled_for > clock.now():
+        raise Refusal("This change is not due.")
+    before = order.status
+    order.fire()
+    _to_vendor(order)
+    record(order, "fired", None, from_status=before)
+    return order
+
+
+def _to_vendor(order: Order) -> None:
+    """Freeze the order as placed and write one attempt per vendor; the order has made its transition already."""
+    now = clock.now()
+    order.placed_at = order.placed_at or now
+    order.customer_snapshot = order.customer.snapshot()
+    order.status_note, order.needs_attention = "", False
+    save(order, "placed_at", "customer_snapshot")
+    lines = list(order.lines.select_related("offer__vendor"))
+    for vendor in sorted({line.offer.vendor for line in lines}, key=lambda vendor: vendor.pk):
+        account = VendorAccount.objects.usable_by(order.seller).filter(vendor=vendor).first()
+        if account is None:
+            raise Refusal(f"There is no account at {vendor} to order with. Our staff must connect one first.")
+        attempt = PurchaseAttempt.objects.prepare(
+            order, vendor, account, [line for line in lines if line.offer.vendor_id == vendor.pk], at=now
+        )
+        wake(RUN_ATTEMPT, attempt.pk)
+
+
+@transaction.atomic
+def settle(order: Order) -> Order:
+    """Move the order to what its vendors' verdicts say; leave it where some are still out (rule 2).
+
+    Called by purchasing after every verdict, in the same transaction.
+    """
+    order = lock(order)
+    latest = latest_attempts(order)
+    states = {attempt.state for attempt in latest}
+    refused = bool(refused_line_numbers(order))
+    decided = states <= {AttemptState.SUCCEEDED, AttemptState.FAILED_DEFINITE}
+    approved = states <= {AttemptState.APPROVED, AttemptState.SUCCEEDED} and not refused
+    if order.status == OrderStatus.PROVISIONING_STARTED and approved:
+        _move(order, "confirm", "confirmed")
+    if order.status == OrderStatus.PROVISIONING_FINISHED and decided and not refused:
+        _move(order, "complete", "completed", close=True)
+    elif order.status == OrderStatus.PROVISIONING_FINISHED and decided:
+        _move(order, "finish_with_errors", "finished_with_errors", close=True)
+    elif order.status == OrderStatus.PROVISIONING_STARTED and decided and AttemptState.SUCCEEDED in states:
+        _move(order, "finish_with_errors", "finished_with_errors", close=True)
+    elif order.status == OrderStatus.PROVISIONING_STARTED and decided:
+        _move(order, "fail", "failed", needs_attention=True)
+    elif order.status == OrderStatus.PROVISIONING_STARTED:
+        # Still waiting; what was refused already, or waits for a person, needs somebody's eyes now.
+        order.needs_attention = refused or any(attempt.action and not attempt.is_final for attempt in latest)
+        save(order)
+    return order
+
+
+def _move(order: Order, transition: str, event: str, *, close: bool = False, needs_attention: bool = False) -> None:
+    before = order.status
+    getattr(order, transition)()
+    order.needs_attention = needs_attention
+    if close:
+        order.closed_at = clock.now()
+    record(order, event, None, from_status=before)
+    save(order, "closed_at")
+
+
+@transaction.atomic
+def stop_waiting(order: Order, *, by: User) -> Order:
+    """End the waiting for a busy vendor while nothing was sent (rule 5). Raises Refusal when the worker was faster."""
+    order = lock(order)
+    waiting = [attempt for attempt in order.attempts.all() if not attempt.is_final]
+    if order.status != OrderStatus.PROVISIONING_STARTED or not waiting:
+        raise Refusal("The order is not waiting any more.")
+    for attempt in waiting:
+        if not give_up(attempt, code="stopped"):
+            raise Refusal("The order was sent meanwhile. Only the vendor’s answer can end the waiting now.")
+    record(order, "stopped", by)
+    return settle(order)
+
+
+def give_up(attempt: PurchaseAttempt, *, code: str) -> bool:
+    """Refuse an attempt that was never sent; `code` names why in the failure catalogue. False when it was sent meanwhile.
+
+    Guarded like the worker's claim: one of the two wins, and the loser changes nothing.
+    """
+    now = clock.now()
+    changed = PurchaseAttempt.objects.filter(pk=attempt.pk, state=AttemptState.PREPARED, lease_until=None).update(
+        state=AttemptState.FAILED_DEFINITE, failure_class=FailureClass.NEVER_SENT, finished_at=now, next_action_at=None
+    )
+    if changed:
+        Failure.objects.create(attempt=attempt, code=code, at=now)
+    return bool(changed)
+
+
+@transaction.atomic
+def close(order: Order, *, by: User | None, reason: str = "") -> Order:
+    """Give a failed order up: it was sent, so it is Completed with Errors and the vendor's words stay readable (rule 3)."""
+    order = lock(order)
+    before = order.status
+    order.close()
+    order.closed_at, order.needs_attention = clock.now(), False
+    record(order, "closed", by, from_status=before, reason=reason)
+    save(order, "closed_at")
+    return order
+
+
+@transaction.atomic
+def add_note(order: Order, text: str, *, by: User) -> OrderNote:
+    """A note, on Historical orders too; it changes nothing of the order."""
+    return OrderNote.objects.create(order=order, author=by, text=text, at=clock.now())
+
+
+# --- what every verb shares
+
+
+def lock(order: Order) -> Order:
+    """The order as it is now, locked until the transaction ends."""
+    return Order.objects.locked().select_related("seller", "customer__seller").get(pk=order.pk)
+
+
+def save(order: Order, *fields: str) -> None:
+    """Save a moved order: what every verb touches, and the fields named."""
+    order.changed_at = clock.now()
+    order.save(update_fields=["status", "status_note", "needs_attention", "changed_at", *fields])
+
+
+def record(order: Order, name: str, by: User | None, *, actor_name: str = "", from_status: str = "", **data: Any) -> OrderEvent:
+    """Write what happened into the order's log, in the caller's transaction."""
+    return OrderEvent.objects.create(
+        order=order,
+        name=name,
+        from_status=from_status,
+        to_status=order.status,
+        actor=by,
+        actor_name=by.name if by else actor_name or PORTAL,
+        data=data,
+        at=clock.now(),
+    )

@@ -1,0 +1,136 @@
+"""What can be sold: vendors, our accounts there, offers and their prices."""
+
+from datetime import datetime
+from typing import Self
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from orders import secrets
+from orders.models.accounts import Seller
+from orders.money import CYCLE_LABELS, TERM_LABELS
+from orders.vendors import registry
+from orders.vendors.contract import Capabilities
+
+
+def known_connector(slug: str) -> None:
+    if slug not in registry.CONNECTORS:
+        raise ValidationError(f"There is no connector called {slug}. Known: {', '.join(sorted(registry.CONNECTORS))}.")
+
+
+class Vendor(models.Model):
+    """Somebody who sells through us. `connector` names the code that talks to him."""
+
+    code = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=80)
+    connector = models.SlugField(max_length=40, validators=[known_connector])
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return registry.CONNECTORS[self.connector].capabilities
+
+
+class VendorAccountQuerySet(models.QuerySet["VendorAccount"]):
+    def usable_by(self, seller: Seller) -> Self:
+        """The seller's own accounts first, then the platform's."""
+        return self.filter(Q(seller=seller) | Q(seller=None), is_active=True).order_by(models.F("seller").desc(nulls_last=True), "id")
+
+
+class VendorAccount(models.Model):
+    """Our login at a vendor: the platform's, or one seller's own. Credentials are sealed and never shown again."""
+
+    vendor = models.ForeignKey(Vendor, on_delete=models.PROTECT, related_name="accounts")
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, null=True, blank=True, related_name="vendor_accounts")
+    name = models.CharField(max_length=80)
+    base_url = models.CharField(max_length=200, help_text="For example https://api.partnercenter.microsoft.com")
+    login_url = models.CharField(max_length=200, help_text="For example https://login.microsoftonline.com")
+    tenant = models.CharField(max_length=100, help_text="Our own tenant at the vendor.")
+    client_id = models.CharField(max_length=100)
+    sealed_secret = models.TextField(blank=True, editable=False)
+    is_active = models.BooleanField(default=True)
+    is_paused = models.BooleanField(default=False, help_text="Nothing is sent while paused; orders wait.")
+    paused_reason = models.CharField(max_length=300, blank=True)
+
+    objects = VendorAccountQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.vendor})"
+
+    @property
+    def client_secret(self) -> str:
+        return secrets.unseal(self.sealed_secret).get("client_secret", "")
+
+    @client_secret.setter
+    def client_secret(self, value: str) -> None:
+        self.sealed_secret = secrets.seal({"client_secret": value})
+
+
+class OfferQuerySet(models.QuerySet["Offer"]):
+    def sellable(self) -> Self:
+        return self.filter(is_active=True, vendor__is_active=True)
+
+
+class Offer(models.Model):
+    """One thing to buy: a product in one edition (SKU) for one segment."""
+
+    vendor = models.ForeignKey(Vendor, on_delete=models.PROTECT, related_name="offers")
+    code = models.CharField(max_length=60, unique=True, help_text="Public identifier, for example CFQ7TTC0LCHC-0002.")
+    product_id = models.CharField(max_length=40)
+    sku_id = models.CharField(max_length=20)
+    title = models.CharField(max_length=200)
+    segment = models.CharField(max_length=20, default="Commercial")
+    min_quantity = models.PositiveIntegerField(default=1)
+    max_quantity = models.PositiveIntegerField(default=10_000_000)
+    is_active = models.BooleanField(default=True)
+
+    objects = OfferQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["title", "id"]
+        constraints = [models.UniqueConstraint(fields=["vendor", "product_id", "sku_id", "segment"], name="one_offer_per_sku_and_segment")]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def sku(self) -> str:
+        return f"{self.product_id}:{self.sku_id}"
+
+
+class PriceQuerySet(models.QuerySet["Price"]):
+    def valid_at(self, instant: datetime) -> Self:
+        return self.filter(Q(valid_from=None) | Q(valid_from__lte=instant), Q(valid_to=None) | Q(valid_to__gt=instant))
+
+
+class Price(models.Model):
+    """What an offer costs for one term, billed in one way, in one market. Both amounts are for the WHOLE term."""
+
+    offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="prices")
+    market = models.CharField(max_length=2)
+    currency = models.CharField(max_length=3)
+    term = models.CharField(max_length=4, choices=list(TERM_LABELS.items()), blank=True)
+    billing_cycle = models.CharField(max_length=10, choices=list(CYCLE_LABELS.items()))
+    term_cost = models.DecimalField(max_digits=14, decimal_places=4, help_text="What we pay, whole term (the list's UnitPrice).")
+    term_price = models.DecimalField(max_digits=14, decimal_places=4, help_text="What customers pay, whole term (ERP Price).")
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_to = models.DateTimeField(null=True, blank=True)
+
+    objects = PriceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["offer", "term", "billing_cycle"]
+        constraints = [
+            models.UniqueConstraint(fields=["offer", "market", "currency", "term", "billing_cycle", "valid_from"], name="one_price_at_a_time"),
+            models.CheckConstraint(condition=Q(term_cost__gte=0) & Q(term_price__gte=0), name="price_is_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.offer}, {TERM_LABELS[self.term]}, {CYCLE_LABELS[self.billing_cycle]}"

@@ -1,0 +1,126 @@
+"""Customers of a seller, and the tenants they have at vendors."""
+
+import secrets
+from typing import Self
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from orders.models.accounts import Seller
+from orders.models.catalogue import VendorAccount
+from orders.vendors.contract import CustomerRequest
+
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_code() -> str:
+    """A public identifier: unguessable, never a row number, without letters that look alike."""
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(10))
+
+
+domain_prefix = RegexValidator(
+    r"^[a-z][a-z0-9]{0,26}\.onmicrosoft\.com$|^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$",
+    "Write a domain such as alderdental.onmicrosoft.com: letters, digits and dots.",
+)
+
+
+class CustomerQuerySet(models.QuerySet["Customer"]):
+    def for_seller(self, seller: Seller) -> Self:
+        return self.filter(seller=seller)
+
+    def active(self) -> Self:
+        return self.filter(is_archived=False)
+
+
+class Customer(models.Model):
+    """A company that a seller sells to. Archived, never deleted."""
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="customers")
+    code = models.CharField(max_length=12, unique=True, default=new_code, editable=False)
+    name = models.CharField(max_length=200)
+    domain = models.CharField(
+        max_length=100, validators=[domain_prefix], help_text="The customer’s tenant, for example alderdental.onmicrosoft.com."
+    )
+    contact_first_name = models.CharField("first name", max_length=50)
+    contact_last_name = models.CharField("last name", max_length=50)
+    contact_email = models.EmailField("contact e-mail")
+    contact_phone = models.CharField("phone", max_length=32, blank=True)
+    address_line1 = models.CharField("address", max_length=200)
+    address_line2 = models.CharField("address, second line", max_length=200, blank=True)
+    city = models.CharField(max_length=80)
+    state = models.CharField("state or province", max_length=60, blank=True)
+    postal_code = models.CharField(max_length=20)
+    country = models.CharField(max_length=2, default="NL")
+    currency = models.CharField(max_length=3, default="EUR")
+    segment = models.CharField(max_length=20, default="Commercial")
+    tax_rate = models.DecimalField("tax rate, percent", max_digits=5, decimal_places=2, default=21)
+    tax_note = models.CharField("reason for no tax", max_length=120, blank=True)
+    is_archived = models.BooleanField(default=False)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        indexes = [models.Index(fields=["seller", "name"], name="customer_by_name")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(tax_rate__gte=0) & models.Q(tax_rate__lte=100), name="customer_tax_is_a_percentage"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def contact_name(self) -> str:
+        return f"{self.contact_first_name} {self.contact_last_name}".strip()
+
+    @property
+    def initials(self) -> str:
+        words = self.name.split()
+        return "".join(word[0] for word in words[:2]).upper()
+
+    def as_request(self, tenant_ref: str) -> CustomerRequest:
+        """The customer as a vendor's connector takes him."""
+        return CustomerRequest(
+            tenant_ref=tenant_ref,
+            name=self.name,
+            domain=self.domain,
+            email=self.contact_email,
+            first_name=self.contact_first_name,
+            last_name=self.contact_last_name,
+            phone=self.contact_phone,
+            address_line1=self.address_line1,
+            address_line2=self.address_line2,
+            city=self.city,
+            state=self.state,
+            postal_code=self.postal_code,
+            country=self.country,
+        )
+
+    def snapshot(self) -> dict[str, str]:
+        """The customer as placed: kept on the order, so that a later change never rewrites the past."""
+        fields = (
+            "code name domain contact_first_name contact_last_name contact_email contact_phone address_line1 address_line2 "
+            "city state postal_code country currency segment tax_note"
+        )
+        return {field: str(getattr(self, field)) for field in fields.split()} | {"tax_rate": str(self.tax_rate)}
+
+
+class CustomerTenant(models.Model):
+    """A customer at a vendor: who he is there. Belongs to one vendor account for good."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="tenants")
+    account = models.ForeignKey(VendorAccount, on_delete=models.PROTECT, related_name="tenants")
+    vendor_ref = models.CharField(max_length=100)
+    domain = models.CharField(max_length=100)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "account"], name="one_tenant_per_customer_and_account"),
+            models.UniqueConstraint(fields=["account", "vendor_ref"], name="one_customer_per_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.domain

@@ -1,0 +1,69 @@
+"""The failure catalogue: what a vendor's code means in our words. Data, seeded from a file and edited by staff."""
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from orders.models.catalogue import known_connector
+
+
+class RetryClass(models.TextChoices):
+    FIX = "fix", "Fix, then retry"
+    RETRY = "retry", "Retry as it is"
+    LATER = "later", "Somebody else acts first, then retry"
+    NEVER = "never", "Do not retry"
+
+
+class Who(models.TextChoices):
+    SELLER = "seller", "You"
+    CUSTOMER = "customer", "Your customer"
+    STAFF = "staff", "Our staff"
+    VENDOR = "vendor", "The vendor"
+
+
+# The fields that a fix may lead to, by the names that the order form gives them; "lines" ones lead to the failed line.
+FIX_FIELDS = {
+    "": "Nowhere: nothing to correct in the order",
+    "name": "Customer: company name",
+    "domain": "Customer: domain",
+    "contact_first_name": "Customer: first name",
+    "contact_last_name": "Customer: last name",
+    "contact_email": "Customer: contact e-mail",
+    "contact_phone": "Customer: phone",
+    "address_line1": "Customer: address",
+    "city": "Customer: city",
+    "state": "Customer: state or province",
+    "postal_code": "Customer: postal code",
+    "lines-quantity": "Item: quantity",
+    "lines-offer": "Item: offer",
+    "lines-plan": "Item: term and billing",
+}
+
+
+class FailureReason(models.Model):
+    """Our words for one answer of a vendor. `{vendor}` in a text becomes the vendor's name."""
+
+    slug = models.SlugField(max_length=60, unique=True, help_text="Anchor on the help page.")
+    connector = models.SlugField(max_length=40, blank=True, validators=[known_connector], help_text="Empty: any vendor.")
+    http_status = models.PositiveIntegerField(default=0, help_text="0: any.")
+    code = models.CharField(max_length=60, blank=True)
+    short = models.CharField(max_length=40, help_text="For the row, for example “Contact e-mail isn’t valid”.")
+    summary = models.CharField(max_length=60, help_text="One plain sentence, no code, no blame.")
+    meaning = models.TextField(help_text="What it means for money and service.")
+    fix = models.TextField(help_text="What to do.")
+    fix_field = models.CharField(max_length=40, blank=True, choices=list(FIX_FIELDS.items()))
+    fix_label = models.CharField(max_length=40, blank=True, help_text="Verb and object, for example “Edit contact”.")
+    who = models.CharField(max_length=20, choices=Who)
+    retry = models.CharField(max_length=20, choices=RetryClass)
+
+    class Meta:
+        ordering = ["summary"]
+        constraints = [models.UniqueConstraint(fields=["connector", "http_status", "code"], name="one_reason_per_code")]
+
+    def __str__(self) -> str:
+        return self.summary
+
+    def clean(self) -> None:
+        if bool(self.fix_field) != bool(self.fix_label):
+            raise ValidationError({"fix_label": "A field to correct and the words of its button come together."})
+        if self.retry == RetryClass.FIX and not self.fix_field:
+            raise ValidationError({"fix_field": "“Fix, then retry” needs the field to correct."})

@@ -1,0 +1,225 @@
+"""What we asked of vendors and what they answered: attempts, exchanges, failures. reference: product.md rules 2, 4-6.
+
+The attempt is the truth and the queue is disposable. States:
+  prepared -> sending -> accepted -> approved -> succeeded
+  sending -> unknown (an expired lease, no clear answer) -> accepted, approved, failed_definite
+  anything before approved -> failed_definite, only by a definite refusal or a proof that nothing was sent
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Max, Q
+
+from orders.models.catalogue import Vendor, VendorAccount
+from orders.models.customers import CustomerTenant
+from orders.models.orders import Order, OrderLine
+from orders.vendors.contract import CustomerRequest, LineRequest, OrderRequest
+
+MAX_TRIES = 5
+
+
+class AttemptState(models.TextChoices):
+    PREPARED = "prepared", "Waiting to be sent"
+    SENDING = "sending", "Being sent"
+    UNKNOWN = "unknown", "Confirming"
+    ACCEPTED = "accepted", "With the vendor"
+    APPROVED = "approved", "Approved"
+    SUCCEEDED = "succeeded", "Bought"
+    FAILED_DEFINITE = "failed_definite", "Refused"
+
+
+# `sending` is not among them: only the sweep may touch that one, and only to call it `unknown`.
+CLAIMABLE_STATES = (AttemptState.PREPARED, AttemptState.UNKNOWN, AttemptState.ACCEPTED, AttemptState.APPROVED)
+FINAL_STATES = frozenset({AttemptState.SUCCEEDED, AttemptState.FAILED_DEFINITE})
+
+
+class FailureClass(models.TextChoices):
+    VENDOR_REJECTED = "vendor_rejected", "Refused by the vendor"
+    VENDOR_BUSY = "vendor_busy", "Vendor busy"
+    NEVER_SENT = "never_sent", "Never sent"
+
+
+class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
+    def current(self) -> Self:
+        """Not the refused ones: the attempts that still count."""
+        return self.exclude(state=AttemptState.FAILED_DEFINITE)
+
+    def due(self, now: datetime) -> Self:
+        """What a worker may claim: its time has come, nobody holds it, and its account is not paused."""
+        free = Q(lease_until=None) | Q(lease_until__lt=now)
+        return self.filter(free, state__in=CLAIMABLE_STATES, next_action_at__lte=now, account__is_paused=False)
+
+    def prepare(
+        self,
+        order: Order,
+        vendor: Vendor,
+        account: VendorAccount,
+        lines: list[OrderLine],
+        *,
+        at: datetime,
+        due_at: datetime | None = None,
+        try_number: int = 1,
+    ) -> "PurchaseAttempt":
+        """Freeze what we want bought and write it down; nothing is sent here. Raises IntegrityError if one is open."""
+        last = self.filter(order=order, vendor=vendor).aggregate(last=Max("number"))["last"] or 0
+        tenant = CustomerTenant.objects.filter(customer=order.customer, account=account).first()
+        reference = secrets.token_hex(16)
+        request = OrderRequest(
+            reference=reference,
+            currency=order.currency,
+            customer=order.customer.as_request(tenant.vendor_ref if tenant else ""),
+            lines=tuple(
+                LineRequest(
+                    number=line.position,
+                    product_id=line.offer.product_id,
+                    sku_id=line.offer.sku_id,
+                    title=line.title,
+                    quantity=line.quantity,
+                    term=line.term,
+                    billing_cycle=line.billing_cycle,
+                    segment=line.offer.segment,
+                )
+                for line in lines
+            ),
+        )
+        body = json.dumps(asdict(request), sort_keys=True, separators=(",", ":")).encode()
+        return self.create(
+            order=order,
+            vendor=vendor,
+            account=account,
+            number=last + 1,
+            try_number=try_number,
+            reference=reference,
+            request=body,
+            request_sha256=hashlib.sha256(body).hexdigest(),
+            next_action_at=due_at or at,
+            woken_at=at,
+            created_at=at,
+        )
+
+
+class PurchaseAttempt(models.Model):
+    """One try to buy what an order wants of one vendor."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="attempts")
+    vendor = models.ForeignKey(Vendor, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(VendorAccount, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveIntegerField(help_text="1, 2, 3 … for one order and vendor.")
+    try_number = models.PositiveIntegerField(default=1, help_text="1 to 5 while the vendor is busy or away (product.md rule 5).")
+    state = models.CharField(max_length=20, choices=AttemptState, default=AttemptState.PREPARED)
+    reference = models.CharField(max_length=40, unique=True, help_text="What the vendor sees; never the order's number.")
+    request = models.BinaryField()
+    request_sha256 = models.CharField(max_length=64)
+    fence = models.PositiveIntegerField(default=0, help_text="Rises with every claim; a record with an older one is refused.")
+    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_action_at = models.DateTimeField(null=True, blank=True)
+    woken_at = models.DateTimeField(null=True, blank=True, help_text="When a task was last enqueued for it.")
+    asked = models.PositiveIntegerField(default=0, help_text="How often we asked since the state last changed; spaces the next asking.")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    unknown_since = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    vendor_order_ref = models.CharField(max_length=100, blank=True)
+    vendor_status = models.CharField(max_length=60, blank=True)
+    action = models.CharField(max_length=300, blank=True, help_text="What a person must do before the vendor goes on.")
+    failure_class = models.CharField(max_length=20, choices=FailureClass, blank=True)
+    created_at = models.DateTimeField()
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["number", "id"]
+        indexes = [
+            models.Index(
+                fields=["next_action_at"], name="attempt_due", condition=~Q(state__in=["succeeded", "failed_definite"])
+            ),
+        ]
+        constraints = [
+            # The at-most-once rule: while one attempt may still buy, or has bought, no second one can exist.
+            models.UniqueConstraint(fields=["order", "vendor"], condition=~Q(state="failed_definite"), name="one_open_attempt_per_order_and_vendor"),
+            models.UniqueConstraint(fields=["order", "vendor", "number"], name="one_attempt_per_number"),
+            models.CheckConstraint(condition=Q(state__in=AttemptState.values), name="attempt_state_is_known"),
+            models.CheckConstraint(condition=~Q(state="failed_definite") | ~Q(failure_class=""), name="refused_attempt_says_why"),
+            models.CheckConstraint(
+                condition=~Q(state__in=["approved", "succeeded"]) | ~Q(vendor_order_ref=""), name="bought_attempt_has_evidence"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order} at {self.vendor}, attempt {self.number}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+    def order_request(self) -> OrderRequest:
+        """What was frozen, as the connector takes it."""
+        data = json.loads(bytes(self.request))
+        return OrderRequest(
+            reference=data["reference"],
+            currency=data["currency"],
+            customer=CustomerRequest(**data["customer"]),
+            lines=tuple(LineRequest(**line) for line in data["lines"]),
+        )
+
+
+class VendorExchange(models.Model):
+    """One half of a call: what we sent, or what came back. Written before it is interpreted; never changed."""
+
+    class Kind(models.TextChoices):
+        REQUEST = "request", "Sent"
+        ANSWER = "answer", "Answered"
+        NOT_SENT = "not_sent", "Could not be sent"
+        NO_ANSWER = "no_answer", "No answer"
+
+    attempt = models.ForeignKey(PurchaseAttempt, on_delete=models.PROTECT, related_name="exchanges")
+    step = models.CharField(max_length=60)
+    kind = models.CharField(max_length=10, choices=Kind)
+    is_write = models.BooleanField(help_text="Whether the call could change something at the vendor.")
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=500)
+    key = models.CharField(max_length=80, help_text="What the vendor knows a repeat by.")
+    http_status = models.PositiveIntegerField(null=True, blank=True)
+    headers = models.JSONField(default=dict, help_text="Allow-listed: no credentials.")
+    body = models.BinaryField(default=bytes)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["attempt", "step"], name="exchange_by_step")]
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.kind}"
+
+    @property
+    def text(self) -> str:
+        return bytes(self.body).decode("utf-8-sig", errors="replace")
+
+
+class Failure(models.Model):
+    """One definite no of a vendor, with the vendor's own words, unchanged."""
+
+    attempt = models.ForeignKey(PurchaseAttempt, on_delete=models.PROTECT, related_name="failures")
+    line = models.ForeignKey(OrderLine, on_delete=models.PROTECT, null=True, blank=True, related_name="failures", help_text="Empty: the whole attempt.")
+    code = models.CharField(max_length=60, blank=True)
+    http_status = models.PositiveIntegerField(null=True, blank=True)
+    text = models.TextField(blank=True, help_text="As received, but for characters that no text can hold.")
+    raw = models.BinaryField(default=bytes)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text[:60]}".strip()
+
+
+def storable(text: str) -> str:
+    """The text with NUL and lone surrogates, which no database column holds, as U+FFFD; nothing else is touched."""
+    return "".join("\ufffd" if char == "\0" or "\ud800" <= char <= "\udfff" else char for char in text)

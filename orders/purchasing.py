@@ -1,0 +1,357 @@
+"""The attempt engine: claim, call, record; and the sweep that finds whatever was left lying.
+
+Promise: never more than once, never silently lost. How:
+- the attempt is committed as `sending` before a socket opens, by an UPDATE that only one worker can win;
+- no transaction is open while a vendor is called; every writing call is committed, byte for byte, before it is sent;
+- a verdict is recorded only by the worker whose fence is current;
+- an expired lease turns `sending` into `unknown`, and nothing else: only the same attempt, with the same keys, asks again;
+- age is never a verdict. A time-out, a 5xx or a broken answer of the buying call is `unknown`, not refused.
+Source: product.md rules 2, 4-6.
+"""
+
+import logging
+import os
+import socket
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from orders import clock, lifecycle
+from orders.journal import AttemptJournal, LostLease
+from orders.models import (
+    AttemptState,
+    Failure,
+    FailureClass,
+    Incident,
+    Order,
+    PurchaseAttempt,
+    Subscription,
+    VendorAccount,
+)
+from orders.models.purchases import MAX_TRIES, storable
+from orders.statuses import OrderStatus
+from orders.vendors import registry
+from orders.vendors.contract import AuthBroken, Bought, Busy, NothingSent, OutcomeUnknown, Phase, Refusal, Rejected, Snapshot
+from orders.vendors.http import Login
+from orders.wake import wake
+
+log = logging.getLogger(__name__)
+
+OUT = (OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED)
+TEXT_LIMIT = 20_000
+
+
+def run(attempt_id: int) -> None:
+    """Do what is due for one attempt: claim it, talk to the vendor, record the verdict. Does nothing if it isn't due."""
+    attempt = claim(attempt_id)
+    if attempt is None:
+        return
+    journal = AttemptJournal(attempt)
+    try:
+        snapshot = registry.connect(attempt.vendor.connector, login_to(attempt.account)).advance(attempt.order_request(), journal)
+    except LostLease:
+        log.warning("%s: the lease ended while talking to the vendor; whoever holds it goes on", attempt)
+    except Rejected as error:
+        record_refused(attempt, error.refusals)
+    except Busy as error:
+        record_busy(attempt, error)
+    except AuthBroken as error:
+        record_auth_broken(attempt, str(error), journal)
+    except (OutcomeUnknown, NothingSent) as error:
+        record_unknown(attempt, str(error))
+    except Exception:
+        # Our own mistake in the middle of a purchase is a doubt too, never a verdict.
+        log.exception("%s: the connector failed", attempt)
+        record_unknown(attempt, "Our own program failed; staff were told.")
+        _report("connector-failed", attempt, "The connector raised; see the log of this time.")
+    else:
+        record_snapshot(attempt, snapshot)
+
+
+# --- claim
+
+
+def claim(attempt_id: int) -> PurchaseAttempt | None:
+    """Take the attempt for PURCHASE_LEASE_SECONDS, or None when it isn't due, is held, or may not be sent.
+
+    Committed before it returns: from here on a crash leaves `sending`, which only the sweep may touch.
+    """
+    assert not connection.in_atomic_block or settings.PROFILE == "test", "A claim must be committed before the call."
+    now = clock.now()
+    attempt = PurchaseAttempt.objects.select_related("order__seller", "vendor", "account").get(pk=attempt_id)
+    if attempt.state == AttemptState.PREPARED and not attempt.order.seller.is_active:
+        # Rights are checked when the order is sent, not only when the button was pressed.
+        with transaction.atomic():
+            order = lifecycle.lock(attempt.order)
+            if lifecycle.give_up(attempt, code="seller_inactive"):
+                lifecycle.settle(order)
+        return None
+    mine = PurchaseAttempt.objects.due(now).filter(pk=attempt_id, fence=attempt.fence, state=attempt.state, order__status__in=OUT)
+    won = mine.update(
+        state=AttemptState.SENDING if attempt.state == AttemptState.PREPARED else attempt.state,
+        fence=F("fence") + 1,
+        lease_owner=worker_name(),
+        lease_until=now + timedelta(seconds=settings.PURCHASE_LEASE_SECONDS),
+        sent_at=attempt.sent_at or now,
+    )
+    if not won:
+        return None
+    return PurchaseAttempt.objects.select_related("order__customer", "vendor", "account").get(pk=attempt_id)
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def login_to(account: VendorAccount) -> Login:
+    return Login(
+        account=f"{account.pk}",
+        base_url=account.base_url.rstrip("/"),
+        login_url=account.login_url.rstrip("/"),
+        tenant=account.tenant,
+        client_id=account.client_id,
+        client_secret=account.client_secret,
+        deadline_seconds=settings.PURCHASE_DEADLINE_SECONDS,
+        allow_loopback=settings.VENDOR_ALLOW_LOOPBACK,
+    )
+
+
+# --- record: one transaction each, fenced
+
+
+@transaction.atomic
+def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
+    """What the vendor says now: still waiting, approved, or bought with every subscription known."""
+    order = lifecycle.lock(attempt.order)
+    state = {Phase.APPROVED: AttemptState.APPROVED, Phase.DONE: AttemptState.SUCCEEDED}.get(snapshot.phase, AttemptState.ACCEPTED)
+    if attempt.state == AttemptState.APPROVED and state == AttemptState.ACCEPTED:
+        # The vendor never goes back from approved to waiting; a word of that kind is kept and changes nothing.
+        state = AttemptState.APPROVED
+    changed = (state, snapshot.raw_status, snapshot.action) != (attempt.state, attempt.vendor_status, attempt.action)
+    asked = 0 if changed else attempt.asked + 1
+    next_at = None if state == AttemptState.SUCCEEDED else _after(settings.POLL_SECONDS, asked)
+    saved = _save_fenced(
+        attempt,
+        state=state,
+        unknown_since=None,
+        vendor_order_ref=snapshot.order_refs[0] if snapshot.order_refs else attempt.vendor_order_ref,
+        vendor_status=snapshot.raw_status[:60],
+        action=snapshot.action,
+        asked=asked,
+        next_action_at=next_at,
+        finished_at=clock.now() if state == AttemptState.SUCCEEDED else None,
+    )
+    if not saved:
+        return
+    if attempt.unknown_since:
+        lifecycle.record(order, "vendor_answered", None, actor_name=attempt.vendor.name, attempt=attempt.number)
+    if changed and state == AttemptState.ACCEPTED:
+        lifecycle.record(
+            order,
+            "action_needed" if snapshot.action else "accepted",
+            None,
+            actor_name=attempt.vendor.name,
+            attempt=attempt.number,
+            action=snapshot.action,
+        )
+    if snapshot.phase is Phase.UNKNOWN and changed:
+        _report("unknown-vendor-status", attempt, f"The vendor said {snapshot.raw_status!r}, which we don't know. The order waits.")
+    _record_bought(attempt, order, snapshot.bought)
+    if state == AttemptState.SUCCEEDED:
+        _record_failures(attempt, snapshot.refusals)
+    if changed or state in {AttemptState.APPROVED, AttemptState.SUCCEEDED}:
+        lifecycle.settle(order)
+
+
+@transaction.atomic
+def record_refused(attempt: PurchaseAttempt, refusals: tuple[Refusal, ...]) -> None:
+    """A definite no: nothing was bought by this attempt."""
+    order = lifecycle.lock(attempt.order)
+    if _save_fenced(
+        attempt,
+        state=AttemptState.FAILED_DEFINITE,
+        failure_class=FailureClass.VENDOR_REJECTED,
+        unknown_since=None,
+        action="",
+        next_action_at=None,
+        finished_at=clock.now(),
+    ):
+        _record_failures(attempt, refusals)
+        lifecycle.record(order, "refused", None, actor_name=attempt.vendor.name, attempt=attempt.number, vendor=attempt.vendor.name)
+        lifecycle.settle(order)
+
+
+@transaction.atomic
+def record_busy(attempt: PurchaseAttempt, busy: Busy) -> None:
+    """The vendor is busy or away and did nothing: this try is over, the next one waits; the fifth ends it (rule 5)."""
+    order = lifecycle.lock(attempt.order)
+    if not _save_fenced(
+        attempt,
+        state=AttemptState.FAILED_DEFINITE,
+        failure_class=FailureClass.VENDOR_BUSY,
+        next_action_at=None,
+        finished_at=clock.now(),
+    ):
+        return
+    _record_failures(attempt, (busy.refusal,))
+    if attempt.try_number < MAX_TRIES:
+        now = clock.now()
+        wait = max(busy.retry_after or timedelta(), _pause(settings.BUSY_SECONDS, attempt.try_number - 1))
+        lines = [line for line in order.lines.select_related("offer__vendor") if line.offer.vendor_id == attempt.vendor_id]
+        following = PurchaseAttempt.objects.prepare(
+            order, attempt.vendor, attempt.account, lines, at=now, due_at=now + wait, try_number=attempt.try_number + 1
+        )
+        wake(lifecycle.RUN_ATTEMPT, following.pk, at=now + wait)
+        lifecycle.record(
+            order,
+            "vendor_busy",
+            None,
+            actor_name=attempt.vendor.name,
+            attempt=attempt.number,
+            next_try=following.try_number,
+            next_at=(now + wait).isoformat(),
+        )
+    lifecycle.settle(order)
+
+
+@transaction.atomic
+def record_unknown(attempt: PurchaseAttempt, why: str) -> None:
+    """Something may have been sent and no answer came: this same attempt asks again later. Never a verdict."""
+    order = lifecycle.lock(attempt.order)
+    now = clock.now()
+    first = attempt.unknown_since is None
+    keep = attempt.state if attempt.state in {AttemptState.ACCEPTED, AttemptState.APPROVED} else AttemptState.UNKNOWN
+    if _save_fenced(
+        attempt,
+        state=keep,
+        unknown_since=attempt.unknown_since or now,
+        asked=attempt.asked + 1,
+        next_action_at=_after(settings.UNKNOWN_SECONDS, attempt.asked),
+    ):
+        log.warning("%s: outcome unknown: %s", attempt, why)
+        if first and keep == AttemptState.UNKNOWN:
+            lifecycle.record(order, "outcome_unknown", None, attempt=attempt.number, vendor=attempt.vendor.name)
+            lifecycle.settle(order)
+
+
+@transaction.atomic
+def record_auth_broken(attempt: PurchaseAttempt, why: str, journal: AttemptJournal) -> None:
+    """Our login is refused: the account stops until staff renew it, the order waits. Nobody's order fails for it."""
+    order = lifecycle.lock(attempt.order)
+    now = clock.now()
+    doubtful = journal.anything_sent() or attempt.state != AttemptState.SENDING
+    state = AttemptState.PREPARED if not doubtful else AttemptState.UNKNOWN if attempt.state == AttemptState.SENDING else attempt.state
+    VendorAccount.objects.filter(pk=attempt.account_id).update(is_paused=True, paused_reason="The vendor refuses our login.")
+    if _save_fenced(attempt, state=state, next_action_at=now):
+        log.error("%s: %s", attempt, why)
+        lifecycle.record(order, "account_paused", None, attempt=attempt.number, vendor=attempt.vendor.name)
+        _report("login-refused", attempt, f"{attempt.account} was paused: {why}")
+        lifecycle.settle(order)
+
+
+def _save_fenced(attempt: PurchaseAttempt, *, next_action_at: datetime | None, **fields: object) -> bool:
+    """Write the verdict, and wake the next action, if this worker still holds the attempt. False: somebody took over, whose word counts."""
+    written = PurchaseAttempt.objects.filter(pk=attempt.pk, fence=attempt.fence, lease_owner=attempt.lease_owner).exclude(
+        state__in=[AttemptState.SUCCEEDED, AttemptState.FAILED_DEFINITE]
+    ).update(lease_owner="", lease_until=None, next_action_at=next_action_at, woken_at=clock.now(), **fields)
+    if not written:
+        log.warning("%s: a newer claim holds this attempt; our answer stays as evidence", attempt)
+    elif next_action_at:
+        wake(lifecycle.RUN_ATTEMPT, attempt.pk, at=next_action_at)
+    return bool(written)
+
+
+def _record_failures(attempt: PurchaseAttempt, refusals: tuple[Refusal, ...]) -> None:
+    lines = {line.position: line for line in attempt.order.lines.all()}
+    now = clock.now()
+    for refusal in refusals:
+        Failure.objects.create(
+            attempt=attempt,
+            line=lines.get(refusal.line) if refusal.line else None,
+            code=storable(refusal.code)[:60],
+            http_status=refusal.http_status,
+            text=storable(refusal.text)[:TEXT_LIMIT],
+            raw=refusal.raw,
+            at=now,
+        )
+
+
+def _record_bought(attempt: PurchaseAttempt, order: Order, bought: tuple[Bought, ...]) -> None:
+    """One subscription per line, whoever records it first."""
+    lines = {line.position: line for line in order.lines.select_related("offer")}
+    for item in bought:
+        line = lines[item.line]
+        subscription, is_new = Subscription.objects.get_or_create(
+            line=line,
+            defaults={
+                "seller": order.seller,
+                "customer": order.customer,
+                "account": attempt.account,
+                "offer": line.offer,
+                "attempt": attempt,
+                "vendor_ref": item.subscription_ref,
+                "vendor_order_ref": item.vendor_order_ref,
+                "quantity": line.quantity,
+                "unit_cost": item.unit_cost,
+                "starts_at": item.starts_at,
+                "ends_at": item.ends_at,
+                "created_at": clock.now(),
+            },
+        )
+        if is_new:
+            subscription.activate()
+            subscription.save(update_fields=["status"])
+
+
+def _report(kind: str, attempt: PurchaseAttempt, detail: str) -> None:
+    Incident.objects.create(kind=kind, order=attempt.order, detail=detail, at=clock.now())
+
+
+def _pause(steps: list[int], index: int) -> timedelta:
+    return timedelta(seconds=steps[min(index, len(steps) - 1)])
+
+
+def _after(steps: list[int], index: int) -> datetime:
+    return clock.now() + _pause(steps, index)
+
+
+# --- sweep
+
+
+def sweep() -> int:
+    """Find what is due or was left lying and wake it; fire what is scheduled. Safe to run anywhere, any number of times."""
+    now = clock.now()
+    expire_leases(now)
+    # A task was enqueued for each of these already. One that was not done by now was lost, or waits behind others.
+    forgotten = Q(woken_at=None) | Q(woken_at__lt=now - timedelta(seconds=settings.REWAKE_SECONDS))
+    woken = 0
+    for attempt_id in list(PurchaseAttempt.objects.due(now).filter(forgotten).order_by("next_action_at").values_list("pk", flat=True)[:200]):
+        with transaction.atomic():
+            if PurchaseAttempt.objects.due(now).filter(forgotten, pk=attempt_id).update(woken_at=now):
+                wake(lifecycle.RUN_ATTEMPT, attempt_id)
+                woken += 1
+    for order in Order.objects.filter(status=OrderStatus.SCHEDULED, scheduled_for__lte=now)[:100]:
+        try:
+            lifecycle.fire(order)
+        except lifecycle.Refusal as refusal:
+            log.info("%s was not fired: %s", order, refusal)
+    return woken
+
+
+def expire_leases(now: datetime) -> int:
+    """`sending` whose lease is over becomes `unknown`: the worker may be dead or about to send. Nothing is sent here."""
+    expired = PurchaseAttempt.objects.filter(state=AttemptState.SENDING, lease_until__lt=now)
+    count = 0
+    for attempt in list(expired.select_related("order", "vendor")[:200]):
+        with transaction.atomic():
+            order = lifecycle.lock(attempt.order)
+            changed = PurchaseAttempt.objects.filter(pk=attempt.pk, state=AttemptState.SENDING, fence=attempt.fence, lease_until__lt=now).update(
+                state=AttemptState.UNKNOWN, lease_owner="", lease_until=None, unknown_since=attempt.sent_at or now, asked=0, next_action_at=now, woken_at=None
+            )
+            if changed:
+                lifecycle.record(order, "outcome_unknown", None, attempt=attempt.number, vendor=attempt.vendor.name)
+                lifecycle.settle(order)
+                count += 1
+    return count

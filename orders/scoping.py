@@ -1,0 +1,65 @@
+"""Which seller a request speaks for. Every query of a page begins from request.seller; nothing of it comes from the request's data."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django_htmx.middleware import HtmxDetails
+
+from orders.models import Membership, Order, Seller, User
+
+
+class SellerRequest(HttpRequest):
+    """A request of a signed-in member of a seller."""
+
+    user: User  # type: ignore[assignment]
+    seller: Seller
+    membership: Membership
+    htmx: HtmxDetails
+
+
+class SellerMiddleware:
+    """Sets request.seller and request.membership on the portal's own pages, or answers in their place.
+
+    A role or a seller that was switched off counts from the next request on: nothing of this is kept in the session.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.user.is_authenticated:
+            # Pages of a seller are nobody else's: no proxy and no Back button of a signed-out browser shows them.
+            response.headers.setdefault("Cache-Control", "no-store, private")
+        return response
+
+    def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponse | None:
+        match = request.resolver_match
+        if match is None or match.app_name != "orders" or not getattr(view, "login_required", True):
+            return None
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        membership = (
+            Membership.objects.select_related("seller")
+            .filter(user=request.user, is_active=True, seller__is_active=True)
+            .first()
+        )
+        if membership is None:
+            return render(request, "no_seller.html", status=403)
+        request.membership, request.seller = membership, membership.seller  # type: ignore[attr-defined]
+        return None
+
+
+def seller_context(request: HttpRequest) -> dict[str, object]:
+    """What every page of the portal shows: the seller, the role, and how many orders need attention."""
+    seller: Seller | None = getattr(request, "seller", None)
+    if seller is None:
+        return {}
+    membership: Membership = request.membership  # type: ignore[attr-defined]
+    attention = Order.objects.for_seller(seller).filter(needs_attention=True)[:100].count()
+    return {"seller": seller, "membership": membership, "attention_count": attention}
+
+

@@ -1,0 +1,55 @@
+"""One press of a button does one thing, however often the form arrives.
+
+Every form that creates something carries a random token. The first arrival does the work and keeps where it led; every
+repeat is answered with the same address. A token with another content is a mistake and is refused.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+
+from django.db import IntegrityError, transaction
+from django.http import QueryDict
+
+from orders.models import Seller, Submission
+
+
+class OtherContent(Exception):
+    """The token of one form came back with the content of another."""
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def once(seller: Seller, data: QueryDict, work: Callable[[], str]) -> str:
+    """Do `work` for the form's `token` at most once and return the address that it led to.
+
+    Raises OtherContent, and whatever `work` raises; then nothing is kept and the form may be sent again.
+    """
+    token = data.get("token", "")[:64]
+    if not token:
+        raise OtherContent
+    digest = _digest(data)
+    with transaction.atomic():
+        try:
+            # The unique constraint is the lock: a second arrival waits here until the first one is committed.
+            with transaction.atomic():
+                submission = Submission.objects.create(seller=seller, token=token, body_sha256=digest)
+        except IntegrityError:
+            return _replay(seller, token, digest)
+        submission.location = work()
+        submission.save(update_fields=["location"])
+        return submission.location
+
+
+def _replay(seller: Seller, token: str, digest: str) -> str:
+    earlier = Submission.objects.get(seller=seller, token=token)
+    if earlier.body_sha256 != digest:
+        raise OtherContent
+    return earlier.location
+
+
+def _digest(data: QueryDict) -> str:
+    pairs = sorted((key, value) for key, values in data.lists() if key != "csrfmiddlewaretoken" for value in values)
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()

@@ -1,0 +1,213 @@
+"""The contract between the purchasing engine and a vendor's connector. No Django here.
+
+A connector takes dataclasses and a Journal and speaks HTTP; it decides nothing about orders. Whatever it can't be sure of
+is OutcomeUnknown: a time-out, a 5xx or a broken answer of a buying call is never a refusal.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a vendor can do; rules ask here instead of asking for the vendor's name."""
+
+    allows_start: bool  # orders of this vendor may lie in a cart (status Start)
+    creates_customers: bool = True
+    cancel_window: timedelta | None = None
+    cart_lifetime: timedelta | None = None  # how long an unanswered purchase may be asked for again
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRequest:
+    """The customer as the vendor must create it; `tenant_ref` is the vendor's id when it knows him already."""
+
+    tenant_ref: str
+    name: str
+    domain: str
+    email: str
+    first_name: str
+    last_name: str
+    phone: str
+    address_line1: str
+    address_line2: str
+    city: str
+    state: str
+    postal_code: str
+    country: str
+    language: str = "en"
+    culture: str = "en-US"
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    number: int
+    product_id: str
+    sku_id: str
+    title: str
+    quantity: int
+    term: str  # P1M, P1Y, P3Y
+    billing_cycle: str  # monthly, annual, triennial, one_time, none
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What we want bought, in our own words. Frozen with the attempt, byte for byte."""
+
+    reference: str  # random; what the vendor sees of our order
+    currency: str
+    customer: CustomerRequest
+    lines: tuple[LineRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One definite no, as the vendor said it. `line` is our line number, None for the whole order."""
+
+    code: str
+    http_status: int | None
+    text: str
+    raw: bytes = b""
+    line: int | None = None
+
+
+class Phase(StrEnum):
+    ACCEPTED = "accepted"  # received, not decided
+    ACTION = "action"  # the vendor waits for a person
+    APPROVED = "approved"  # bought; subscriptions are not all known yet
+    DONE = "done"  # bought, every subscription known
+    UNKNOWN = "unknown"  # a word that we don't know: never guess
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """One line that the vendor sold, with the subscription that came of it."""
+
+    line: int
+    subscription_ref: str
+    vendor_order_ref: str
+    unit_cost: Decimal | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the vendor says of one attempt right now."""
+
+    phase: Phase
+    tenant_ref: str = ""
+    order_refs: tuple[str, ...] = ()
+    bought: tuple[Bought, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    raw_status: str = ""
+    action: str = ""  # what a person must do, when phase is ACTION
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request. Secrets are added by the client when it is sent and are not part of it."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class VendorError(Exception):
+    """Base of everything a connector raises on purpose."""
+
+
+class Rejected(VendorError):
+    """The vendor said no, for certain, and bought nothing."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        super().__init__("; ".join(refusal.code or refusal.text for refusal in refusals))
+        self.refusals = tuple(refusals)
+
+
+class Busy(VendorError):
+    """The vendor is busy or away and provably did nothing: try again later, as a new attempt."""
+
+    def __init__(self, refusal: Refusal, retry_after: timedelta | None = None) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(VendorError):
+    """Something was sent and no clear answer was read. Only the same attempt may ask again."""
+
+
+class AuthBroken(VendorError):
+    """Our own credentials are refused: the account stops, orders wait."""
+
+
+class NothingSent(Exception):
+    """Proof that no byte of a call left: the name did not resolve or the connection was refused."""
+
+
+class Journal(Protocol):
+    """Durable memory of one attempt, written before each side effect and after each answer."""
+
+    def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
+        """Do a call that changes something at the vendor, at most once per step.
+
+        An answered step returns its stored answer without a call. An unanswered one is sent again with the stored bytes
+        and the stored key. `send` gets the call and the key. An answer that decides nothing (408, 409, 425, 429, 5xx) is
+        kept as evidence and leaves the step unanswered. Raises what `send` raises.
+        """
+        ...
+
+    def read(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
+        """Do a call that changes nothing, and keep its answer as evidence."""
+        ...
+
+    def answered(self, step: str) -> Answer | None:
+        """The stored answer of a writing step, None while there is none that decides."""
+        ...
+
+    def was_sent(self, step: str) -> bool:
+        """Whether a byte of this writing step may have left."""
+        ...
+
+    def remember_tenant(self, tenant_ref: str) -> None:
+        """The vendor knows the customer by this id from now on, whatever becomes of the order."""
+        ...
+
+
+class Connector(Protocol):
+    slug: str
+    capabilities: Capabilities
+
+    def advance(self, order: OrderRequest, journal: Journal) -> Snapshot:
+        """Buy, or go on buying, or look what became of it: continues where this journal stopped.
+
+        Raises Rejected, Busy, OutcomeUnknown or AuthBroken.
+        """
+        ...
+
+
+def decides(status: int) -> bool:
+    """Whether an HTTP status can be a final answer to a writing call; a time-out, a conflict or a 5xx can't."""
+    return status < 500 and status not in {408, 409, 425, 429}
+
+
+def new_key() -> str:
+    """A key that a vendor recognises a repeated call by."""
+    return str(uuid.uuid4())

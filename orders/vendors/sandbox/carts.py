@@ -1,0 +1,242 @@
+"""Carts and checkout: one cart becomes one vendor order per order group, and a second checkout buys nothing."""
+
+import re
+import uuid
+from typing import Any
+
+from . import rules
+from .answers import Answer, RefusedError, Request, error, html, throttled
+from .catalogue import BILLING_CYCLES, TERMS, currency_of, current_item
+from .clock import iso
+from .contract import read_json, refuse
+from .customers import find_customer
+from .ledger import Document
+from .orders import create_order, order_json
+from .state import Sandbox
+
+CART_SECONDS = 7 * 86_400
+_MOST_SEATS = 10_000_000
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_LINE_FIELDS = frozenset(
+    [
+        "id",
+        "catalogItemId",
+        "friendlyName",
+        "quantity",
+        "currencyCode",
+        "billingCycle",
+        "termDuration",
+        "participants",
+        "provisioningContext",
+        "orderGroup",
+        "addonItems",
+        "renewsTo",
+        "AttestationAccepted",
+        "promotionId",
+        "customTermEndDate",
+    ]
+)
+
+
+def create_cart(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
+    """`POST /customers/{id}/carts`.  A 201 can still carry an error on a line: the caller has to look at each."""
+    customer = find_customer(sandbox, request, customer_id)
+    lines = _checked_lines(sandbox, request, customer)
+    busy = _turned_away(sandbox, request, customer, {line["quantity"] for line in lines})
+    if busy is not None:
+        raise RefusedError(busy)
+    groups: dict[tuple[Any, ...], str] = {}
+    for line in lines:
+        own = line["id"] if line["quantity"] in rules.OWN_ORDER_GROUP else None
+        key = (line["billingCycle"], line["termDuration"], line["currencyCode"], own)
+        line["orderGroup"] = groups.setdefault(key, str(line["id"]))
+        if line["quantity"] == rules.QUANTITY_TOO_MANY_SEATS:
+            line["error"] = {
+                "errorCode": 10015,
+                "errorDescription": "Too many seats in one subscription.",
+                "additionalInformation": {"availableQuantity": rules.SEATS_LEFT, "purchasedQuantity": 0},
+            }
+    identifier = str(uuid.uuid4())
+    cart: Document = {
+        "id": identifier,
+        "tenant": request.tenant,
+        "customerId": customer["id"],
+        "created": sandbox.clock.now(),
+        "requestId": request.request_id,
+        "lines": lines,
+        "status": "Active",
+        "checkout": None,
+        "checkoutRequestIds": [],
+    }
+    _save(sandbox, cart)
+    return Answer(201, cart_json(cart), {"Location": f"/v1/customers/{customer['id']}/carts/{identifier}"})
+
+
+def get_cart(sandbox: Sandbox, request: Request, customer_id: str, cart_id: str) -> Answer:
+    cart = _find_cart(sandbox, request, customer_id, cart_id)
+    if _expired(sandbox, cart):
+        # Asking is not a mistake: a caller that wonders what became of an old cart has to be able to look.
+        raise RefusedError(error(404, 800008, "The cart has expired."))
+    return Answer(200, cart_json(cart))
+
+
+def checkout(sandbox: Sandbox, request: Request, customer_id: str, cart_id: str) -> Answer:
+    """`POST .../checkout`: idempotent per cart.  Whatever the first checkout answered, every later one answers too."""
+    cart = _find_cart(sandbox, request, customer_id, cart_id)
+    if request.body.strip():
+        refuse(sandbox, request, "checkout_with_body", 400, 800002, "Checkout takes an empty body.")
+    if _expired(sandbox, cart):
+        refuse(sandbox, request, "cart_expired", 404, 800008, "The cart has expired.")
+    cart["checkoutRequestIds"].append(request.request_id)
+    if cart["checkout"] is None:
+        answer = _refused_as_a_whole(cart) or _buy(sandbox, request, cart)
+        cart["checkout"] = {"status": answer.status, "body": answer.body}
+    _save(sandbox, cart)
+    return Answer(**cart["checkout"])
+
+
+def cart_json(cart: Document) -> Document:
+    """The cart as the vendor shows it."""
+    uri = f"/customers/{cart['customerId']}/carts/{cart['id']}"
+    return {
+        "id": cart["id"],
+        "creationTimestamp": iso(cart["created"]),
+        "lastModifiedTimestamp": iso(cart["created"]),
+        "expirationTimestamp": iso(cart["created"] + CART_SECONDS),
+        "lastModifiedUser": cart["tenant"],
+        "status": cart["status"],
+        "lineItems": cart["lines"],
+        "links": {"self": {"uri": uri, "method": "GET", "headers": []}},
+        "attributes": {"objectType": "Cart"},
+    }
+
+
+def _save(sandbox: Sandbox, cart: Document) -> None:
+    sandbox.ledger.put("cart", cart["id"], cart["tenant"], cart["customerId"], cart)
+
+
+def _find_cart(sandbox: Sandbox, request: Request, customer_id: str, cart_id: str) -> Document:
+    customer = find_customer(sandbox, request, customer_id)
+    cart = sandbox.ledger.get("cart", cart_id.lower())
+    if cart is None or cart["customerId"] != customer["id"]:
+        raise RefusedError(error(404, 800008, "The cart was not found."))
+    return cart
+
+
+def _expired(sandbox: Sandbox, cart: Document) -> bool:
+    return bool(sandbox.clock.now() > cart["created"] + CART_SECONDS)
+
+
+def _turned_away(sandbox: Sandbox, request: Request, customer: Document, quantities: set[int]) -> Answer | None:
+    """The answers that mean "not processed, try again".  The count starts afresh after it has worked."""
+    if rules.QUANTITY_ALWAYS_BUSY in quantities:
+        return html(503, "Service Unavailable")
+    for quantity in (rules.QUANTITY_THROTTLED, rules.QUANTITY_BUSY):
+        if quantity not in quantities:
+            continue
+        counter = f"{request.tenant}:{customer['id']}:{quantity}"
+        if sandbox.ledger.count(counter) <= rules.TRIES_BEFORE_WORKING:
+            if quantity == rules.QUANTITY_THROTTLED:
+                return throttled(rules.RETRY_AFTER_SECONDS)
+            return html(503, "Service Unavailable")
+        sandbox.ledger.clear_count(counter)
+    return None
+
+
+def _refused_as_a_whole(cart: Document) -> Answer | None:
+    quantities = {line["quantity"] for line in cart["lines"]}
+    if any("error" in line for line in cart["lines"]):
+        return error(400, 800009, "There are errors in the cart items.")
+    if rules.QUANTITY_NO_CREDIT in quantities:
+        return error(403, 800023, "The credit line of the customer is below the purchase threshold.")
+    if rules.QUANTITY_SEAT_LIMIT in quantities:
+        return error(403, 800088, f"Only {rules.SEATS_LEFT} seats are left for this subscription.")
+    return None
+
+
+def _buy(sandbox: Sandbox, request: Request, cart: Document) -> Answer:
+    """One vendor order per order group; a risk-refused group becomes an order error while the others go through."""
+    groups: dict[str, list[Document]] = {}
+    for line in cart["lines"]:
+        groups.setdefault(line["orderGroup"], []).append(line)
+    orders, errors = [], []
+    for group, lines in groups.items():
+        if any(line["quantity"] == rules.QUANTITY_LINE_REFUSED for line in lines):
+            errors.append({"orderGroupId": group, "code": 800069, "description": "Risk management check failed for this item."})
+        else:
+            order = create_order(sandbox, request, cart, group, lines)
+            orders.append(order_json(sandbox, order))
+    if orders:
+        cart["status"] = "Ordered"
+    return Answer(201, {"orders": orders, "orderErrors": errors, "attributes": {"objectType": "CartCheckoutResult"}})
+
+
+def _checked_lines(sandbox: Sandbox, request: Request, customer: Document) -> list[Document]:
+    body = read_json(sandbox, request)
+    given = body.get("lineItems")
+    if not isinstance(given, list) or not given or not all(isinstance(line, dict) for line in given):
+        refuse(sandbox, request, "bad_cart", 400, 800002, "lineItems must be a list with at least one line.", ["lineItems"])
+    if unknown := [key for key in body if key != "lineItems"]:
+        refuse(sandbox, request, "bad_cart", 400, 800002, f"Unknown cart fields: {', '.join(unknown)}.", unknown)
+    lines = [_checked_line(sandbox, request, customer, line) for line in given]
+    if len({line["id"] for line in lines}) != len(lines):
+        refuse(sandbox, request, "bad_cart", 400, 800002, "Two lines have the same id.", ["lineItems.id"])
+    return lines
+
+
+def _checked_line(sandbox: Sandbox, request: Request, customer: Document, line: Document) -> Document:
+    wrong = [f"lineItems.{key}" for key in line if key not in _LINE_FIELDS]
+    if type(line.get("id")) is not int or line["id"] < 0:
+        wrong.append("lineItems.id")
+    if not isinstance(line.get("catalogItemId"), str):
+        wrong.append("lineItems.catalogItemId")
+    if not isinstance(line.get("friendlyName"), str | None):
+        wrong.append("lineItems.friendlyName")
+    currency = line.get("currencyCode") or currency_of(customer["country"])
+    if not isinstance(currency, str) or _CURRENCY.fullmatch(currency) is None:
+        wrong.append("lineItems.currencyCode")
+    if not _participants_ok(line.get("participants")):
+        wrong.append("lineItems.participants")
+    if wrong:
+        refuse(sandbox, request, "bad_cart", 400, 800002, f"Invalid request input: {', '.join(wrong)}.", wrong)
+    _check_enums(sandbox, request, line)
+    quantity = line.get("quantity")
+    if type(quantity) is not int or not 1 <= quantity <= _MOST_SEATS:
+        refuse(sandbox, request, "bad_quantity", 400, 2002, "The quantity is not a whole number within the allowed range.", ["quantity"])
+    _check_catalogue(sandbox, request, customer, line["catalogItemId"])
+    return {
+        "id": line["id"],
+        "catalogItemId": line["catalogItemId"],
+        "friendlyName": line.get("friendlyName"),
+        "quantity": quantity,
+        "currencyCode": currency,
+        "billingCycle": line["billingCycle"],
+        "termDuration": line.get("termDuration"),
+        "participants": line.get("participants") or [],
+    }
+
+
+def _participants_ok(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, list) and all(
+        isinstance(one, dict)
+        and one.get("key") in ("transaction_reseller", "additional_transaction_reseller")
+        and isinstance(one.get("value"), str)
+        for one in value
+    )
+
+
+def _check_enums(sandbox: Sandbox, request: Request, line: Document) -> None:
+    if line.get("billingCycle") not in BILLING_CYCLES:
+        refuse(sandbox, request, "bad_enum", 400, 900126, "billingCycle cannot be parsed.", ["billingCycle"])
+    # A missing term is right for products without one (an Azure plan, perpetual software).
+    if line.get("termDuration") is not None and line["termDuration"] not in TERMS:
+        refuse(sandbox, request, "bad_enum", 400, 900126, "termDuration cannot be parsed.", ["termDuration"])
+
+
+def _check_catalogue(sandbox: Sandbox, request: Request, customer: Document, catalog_item_id: str) -> None:
+    if catalog_item_id.startswith(rules.PRODUCT_GONE):
+        raise RefusedError(error(404, 400013, f"Product {catalog_item_id.partition(':')[0]} was not found."))
+    if current_item(sandbox, catalog_item_id, customer["country"]) is None:
+        refuse(sandbox, request, "stale_catalog_item", 404, 400019, "The availability was not found.", [catalog_item_id])

@@ -1,0 +1,16 @@
+"""Enqueues background work by the dotted path of its task, inside the caller's transaction.
+
+A path, not an import: verbs sit below the tasks that call them. The queue only speeds things up; the sweep finds
+whatever a lost task would have done.
+"""
+
+from datetime import datetime
+
+from django.tasks import Task
+from django.utils.module_loading import import_string
+
+
+def wake(task_path: str, *args: object, at: datetime | None = None) -> None:
+    """Enqueue the task with JSON arguments; `at` is the earliest instant to run it."""
+    task: Task = import_string(task_path)
+    (task.using(run_after=at) if at else task).enqueue(*args)

@@ -1,0 +1,17 @@
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import include, path
+
+from orders.forms.people import SignInForm
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("signin/", auth.LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True), name="login"),
+    path("signout/", auth.LogoutView.as_view(), name="logout"),
+    path("", include("orders.urls")),
+]
+
+handler400 = "orders.views.errors.bad_request"
+handler403 = "orders.views.errors.forbidden"
+handler404 = "orders.views.errors.not_found"
+handler500 = "orders.views.errors.server_error"

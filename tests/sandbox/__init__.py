@@ -1,0 +1,1 @@
+"""Tests of the sandbox vendor over real HTTP, without the portal."""

@@ -1,0 +1,99 @@
+"""The process itself: starting, refusing to start, leaving, and remembering."""
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .client import Box
+from .conftest import Start, url_of
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """(exit code, error output) of a process that must end by itself soon."""
+    _, problem = process.communicate(timeout=5)
+    return process.returncode, problem
+
+
+def test_refuses_other_addresses(start: Start, tmp_path: Path) -> None:
+    code, problem = ended(start("--bind", "0.0.0.0", "--port", "0", "--ledger", str(tmp_path / "l")))
+    assert code == 1
+    assert problem.count("\n") == 1
+    assert "127.0.0.1 or ::1" in problem
+
+
+@pytest.mark.parametrize("name", ["SANDBOX_CLIENT_SECRET", "SANDBOX_CLIENT_ID", "SANDBOX_TENANTS"])
+def test_refuses_to_start_without_credentials(start: Start, tmp_path: Path, name: str) -> None:
+    code, problem = ended(start("--port", "0", "--ledger", str(tmp_path / "l"), **{name: ""}))
+    assert code == 1
+    assert problem.count("\n") == 1
+    assert name in problem
+
+
+def test_busy_port(start: Start, tmp_path: Path) -> None:
+    port = url_of(start("--port", "0", "--ledger", str(tmp_path / "a"))).rpartition(":")[2]
+    code, problem = ended(start("--port", port, "--ledger", str(tmp_path / "b")))
+    assert code == 1
+    assert problem == f"The sandbox vendor cannot listen on port {port}: Address already in use.\n"
+
+
+def test_ledger_that_cannot_be_opened(start: Start, tmp_path: Path) -> None:
+    code, problem = ended(start("--port", "0", "--ledger", str(tmp_path / "missing" / "l")))
+    assert code == 1
+    assert problem.startswith("The ledger ")
+
+
+def ask_in_vain(box: Box) -> None:
+    with contextlib.suppress(httpx.HTTPError):
+        box.call("GET", "/customers")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_leaves_at_once_even_with_a_held_call(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    process = start("--port", "0", "--ledger", str(tmp_path / "l"))
+    box = Box(url_of(process))
+    box.token()
+    box.fault("hold_before_commit")
+    threading.Thread(target=ask_in_vain, args=(box,), daemon=True).start()
+    with httpx.Client(base_url=box.url) as other:
+        while other.get("/__sandbox__/faults").json()["held"] == 0:
+            time.sleep(0.01)
+    started = time.monotonic()
+    process.send_signal(number)
+    assert ended(process) == (0, "")
+    assert time.monotonic() - started < 2
+
+
+def test_a_killed_vendor_remembers(start: Start, tmp_path: Path) -> None:
+    """Customers, orders, tokens, used correlation ids, the clock: all are there after SIGKILL."""
+    arguments = ("--port", "0", "--ledger", str(tmp_path / "l"), "--provisioning-seconds", "600")
+    process = start(*arguments)
+    box = Box(url_of(process))
+    customer = box.customer()
+    cart = box.cart(customer, 5)
+    first = box.checkout(customer, cart)
+    box.advance("PT20M")
+    process.kill()
+    process.wait()
+    again = Box(url_of(start(*arguments)), tokens=box.tokens)
+    assert again.checkout(customer, cart).json() == first.json()
+    assert again.status(customer, first.json()["orders"][0]["id"]) == "completed"
+    assert again.control("GET", "health")["offsetSeconds"] == 1200
+    assert again.kinds() == []
+
+
+def test_clock_file(start: Start, tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    box = Box(url_of(start("--port", "0", "--ledger", str(tmp_path / "l"), "--clock-file", str(clock))))
+    assert box.control("GET", "health")["offsetSeconds"] == 0
+    clock.write_text("90\n", encoding="ascii")
+    assert box.control("GET", "health")["offsetSeconds"] == 90
+    box.advance("PT10S")
+    assert box.control("GET", "health")["offsetSeconds"] == 100
+    clock.write_text("nonsense", encoding="ascii")
+    assert box.control("GET", "health")["offsetSeconds"] == 10
