@@ -96,11 +96,12 @@ class Catalogue:
     """The catalogue, read once for a page."""
 
     def __init__(self) -> None:
-        self._reasons = {(row.connector, row.http_status, row.code): row for row in FailureReason.objects.all()}
+        self._reasons = {(row.dialect, row.http_status, row.code): row for row in FailureReason.objects.all()}
 
-    def reason_for(self, connector: str, failure: Failure) -> FailureReason:
-        """The row for (connector, HTTP status, code), then for any status; a silent vendor has a row of his own."""
-        keys = [(connector, failure.http_status or 0, failure.code), (connector, 0, failure.code)]
+    def reason_for(self, dialect: str, failure: Failure) -> FailureReason:
+        """The row for (dialect, HTTP status, code), then for any status; a silent vendor has a row of his own."""
+        status, code = failure.http_status or 0, failure.code
+        keys = [(dialect, status, f"{code}:{failure.field}"), (dialect, status, code), (dialect, 0, code)]
         if failure.code or not failure.text:
             keys.append(("", 0, failure.code))
         return next((row for key in keys if (row := self._reasons.get(key))), UNKNOWN)
@@ -120,7 +121,7 @@ class Catalogue:
         attempt.order = order
         return Explanation(
             failure=first,
-            reason=self.reason_for(attempt.vendor.connector, first),
+            reason=self.reason_for(attempt.vendor.dialect, first),
             vendor=attempt.vendor.name,
             lines=tuple(failure.line for failure in failures if failure.line),
         )

@@ -64,6 +64,10 @@ class AttemptJournal:
         steps = self._attempt.exchanges.filter(is_write=True).values_list("step", flat=True).distinct()
         return any(self.was_sent(step) for step in steps)
 
+    def tenant(self) -> str:
+        known = CustomerTenant.objects.filter(customer_id=self._attempt.order.customer_id, account_id=self._attempt.account_id).first()
+        return known.vendor_ref if known else ""
+
     def remember_tenant(self, tenant_ref: str) -> None:
         CustomerTenant.objects.get_or_create(
             customer_id=self._attempt.order.customer_id,

@@ -22,6 +22,7 @@ from orders import clock, lifecycle
 from orders.journal import AttemptJournal, LostLease
 from orders.models import (
     AttemptState,
+    Customer,
     Failure,
     FailureClass,
     Incident,
@@ -88,17 +89,29 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
             if lifecycle.give_up(attempt, code="seller_inactive"):
                 lifecycle.settle(order)
         return None
-    mine = PurchaseAttempt.objects.due(now).filter(pk=attempt_id, fence=attempt.fence, state=attempt.state, order__status__in=OUT)
-    won = mine.update(
-        state=AttemptState.SENDING if attempt.state == AttemptState.PREPARED else attempt.state,
-        fence=F("fence") + 1,
-        lease_owner=worker_name(),
-        lease_until=now + timedelta(seconds=settings.PURCHASE_LEASE_SECONDS),
-        sent_at=attempt.sent_at or now,
-    )
+    with transaction.atomic():
+        # One conversation per customer and account: two at once would both create him, and the second one's domain be taken.
+        Customer.objects.locked().get(pk=attempt.order.customer_id)
+        known = bool(AttemptJournal(attempt).tenant())
+        if PurchaseAttempt.objects.in_the_way_of(attempt, now, customer_is_known=known).exists():
+            _wake_later(attempt, now + timedelta(seconds=settings.SWEEP_SECONDS))
+            return None
+        mine = PurchaseAttempt.objects.due(now).filter(pk=attempt_id, fence=attempt.fence, state=attempt.state, order__status__in=OUT)
+        won = mine.update(
+            state=AttemptState.SENDING if attempt.state == AttemptState.PREPARED else attempt.state,
+            fence=F("fence") + 1,
+            lease_owner=worker_name(),
+            lease_until=now + timedelta(seconds=settings.PURCHASE_LEASE_SECONDS),
+            sent_at=attempt.sent_at or now,
+        )
     if not won:
         return None
     return PurchaseAttempt.objects.select_related("order__customer", "vendor", "account").get(pk=attempt_id)
+
+
+def _wake_later(attempt: PurchaseAttempt, at: datetime) -> None:
+    if PurchaseAttempt.objects.due(clock.now()).filter(pk=attempt.pk).update(woken_at=clock.now()):
+        wake(lifecycle.RUN_ATTEMPT, attempt.pk, at=at)
 
 
 def worker_name() -> str:
@@ -272,6 +285,7 @@ def _record_failures(attempt: PurchaseAttempt, refusals: tuple[Refusal, ...]) ->
             line=lines.get(refusal.line) if refusal.line else None,
             code=storable(refusal.code)[:60],
             http_status=refusal.http_status,
+            field=storable(refusal.field)[:100],
             text=storable(refusal.text)[:TEXT_LIMIT],
             raw=refusal.raw,
             at=now,

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
 from orders.models import Membership, Order, Seller, User
@@ -30,6 +32,7 @@ class SellerMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        timezone.deactivate()
         response = self.get_response(request)
         if request.user.is_authenticated:
             # Pages of a seller are nobody else's: no proxy and no Back button of a signed-out browser shows them.
@@ -50,6 +53,7 @@ class SellerMiddleware:
         if membership is None:
             return render(request, "no_seller.html", status=403)
         request.membership, request.seller = membership, membership.seller  # type: ignore[attr-defined]
+        timezone.activate(ZoneInfo(membership.seller.time_zone))
         return None
 
 

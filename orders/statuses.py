@@ -154,3 +154,5 @@ RECENT = frozenset(row.status for row in _ROWS if row.section is Section.RECENT)
 HISTORICAL = frozenset(row.status for row in _ROWS if row.section is Section.HISTORICAL)
 # Rule 4: what a person may edit. The content of everything else is frozen.
 EDITABLE = frozenset({OrderStatus.START, OrderStatus.DRAFT, OrderStatus.SCHEDULED, OrderStatus.PROVISIONING_FAILED})
+# Rows of the status filter, per section.
+STATUS_FILTERS = {section: [row for row in _ROWS if row.section is section] for section in Section}

@@ -1,2 +1,29 @@
+from django.urls import path
+from django.views.generic import RedirectView
+
+from orders.views import customers, health, help, order_actions, order_form, order_list, order_page
+
 app_name = "orders"
-urlpatterns: list[object] = []
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="orders:order-list"), name="home"),
+    path("orders/", order_list.recent, name="order-list"),
+    path("orders/historical/", order_list.historical, name="order-historical"),
+    path("orders/live/", order_list.live, name="order-live"),
+    path("orders/new/", order_form.new, name="order-new"),
+    path("orders/totals/", order_form.totals, name="order-totals"),
+    path("orders/<str:number>/", order_page.detail, name="order-detail"),
+    path("orders/<str:number>/edit/", order_form.edit, name="order-edit"),
+    path("orders/<str:number>/place/", order_actions.place, name="order-place"),
+    path("orders/<str:number>/retry/", order_actions.retry, name="order-retry"),
+    path("orders/<str:number>/close/", order_actions.close, name="order-close"),
+    path("orders/<str:number>/delete/", order_actions.delete, name="order-delete"),
+    path("orders/<str:number>/undo/", order_actions.undo, name="order-undo"),
+    path("orders/<str:number>/stop/", order_actions.stop, name="order-stop"),
+    path("orders/<str:number>/notes/", order_actions.note, name="order-note"),
+    path("customers/new/", customers.new, name="customer-new"),
+    path("help/", help.help_index, name="help"),
+    path("help/statuses/", help.help_statuses, name="help-statuses"),
+    path("help/failures/", help.help_failures, name="help-failures"),
+    path("help/sandbox/", help.help_sandbox, name="help-sandbox"),
+    path("healthz", health.healthz, name="healthz"),
+]

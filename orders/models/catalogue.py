@@ -19,6 +19,12 @@ def known_connector(slug: str) -> None:
         raise ValidationError(f"There is no connector called {slug}. Known: {', '.join(sorted(registry.CONNECTORS))}.")
 
 
+def known_dialect(name: str) -> None:
+    known = {connector.dialect for connector in registry.CONNECTORS.values()}
+    if name not in known:
+        raise ValidationError(f"No vendor speaks {name}. Known: {', '.join(sorted(known))}.")
+
+
 class Vendor(models.Model):
     """Somebody who sells through us. `connector` names the code that talks to him."""
 
@@ -36,6 +42,11 @@ class Vendor(models.Model):
     @property
     def capabilities(self) -> Capabilities:
         return registry.CONNECTORS[self.connector].capabilities
+
+    @property
+    def dialect(self) -> str:
+        """Whose error codes this vendor speaks; two vendors may share one."""
+        return registry.CONNECTORS[self.connector].dialect
 
 
 class VendorAccountQuerySet(models.QuerySet["VendorAccount"]):

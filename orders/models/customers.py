@@ -4,7 +4,7 @@ import secrets
 from typing import Self
 
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import connection, models
 
 from orders.models.accounts import Seller
 from orders.models.catalogue import VendorAccount
@@ -18,9 +18,9 @@ def new_code() -> str:
     return "".join(secrets.choice(CODE_ALPHABET) for _ in range(10))
 
 
-domain_prefix = RegexValidator(
-    r"^[a-z][a-z0-9]{0,26}\.onmicrosoft\.com$|^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$",
-    "Write a domain such as alderdental.onmicrosoft.com: letters, digits and dots.",
+tenant_domain = RegexValidator(
+    r"^[a-z0-9][a-z0-9-]{0,26}\.onmicrosoft\.com$",
+    "Write the domain as name.onmicrosoft.com; the name has at most 27 letters, digits or hyphens.",
 )
 
 
@@ -31,6 +31,9 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
     def active(self) -> Self:
         return self.filter(is_archived=False)
 
+    def locked(self) -> Self:
+        return self.select_for_update(of=("self",)) if connection.features.has_select_for_update_of else self
+
 
 class Customer(models.Model):
     """A company that a seller sells to. Archived, never deleted."""
@@ -39,7 +42,7 @@ class Customer(models.Model):
     code = models.CharField(max_length=12, unique=True, default=new_code, editable=False)
     name = models.CharField(max_length=200)
     domain = models.CharField(
-        max_length=100, validators=[domain_prefix], help_text="The customer’s tenant, for example alderdental.onmicrosoft.com."
+        max_length=100, validators=[tenant_domain], help_text="The customer’s tenant, for example alderdental.onmicrosoft.com."
     )
     contact_first_name = models.CharField("first name", max_length=50)
     contact_last_name = models.CharField("last name", max_length=50)
@@ -80,10 +83,9 @@ class Customer(models.Model):
         words = self.name.split()
         return "".join(word[0] for word in words[:2]).upper()
 
-    def as_request(self, tenant_ref: str) -> CustomerRequest:
+    def as_request(self) -> CustomerRequest:
         """The customer as a vendor's connector takes him."""
         return CustomerRequest(
-            tenant_ref=tenant_ref,
             name=self.name,
             domain=self.domain,
             email=self.contact_email,

@@ -83,6 +83,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
             Prefetch("lines", OrderLine.objects.select_related("offer__vendor")),
             "attempts__failures__line",
             "attempts__vendor",
+            "attempts__account",
         )
 
 
@@ -146,6 +147,11 @@ class Order(SafeRefresh):
     @property
     def info(self) -> StatusInfo:
         return TABLE[OrderStatus(self.status)]
+
+    @property
+    def stamp(self) -> str:
+        """Tells one state of the row from the next."""
+        return str(int(self.changed_at.timestamp() * 1_000_000))
 
     @property
     def is_recent(self) -> bool:

@@ -17,7 +17,6 @@ from django.db import models
 from django.db.models import Max, Q
 
 from orders.models.catalogue import Vendor, VendorAccount
-from orders.models.customers import CustomerTenant
 from orders.models.orders import Order, OrderLine
 from orders.vendors.contract import CustomerRequest, LineRequest, OrderRequest
 
@@ -55,6 +54,16 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
         free = Q(lease_until=None) | Q(lease_until__lt=now)
         return self.filter(free, state__in=CLAIMABLE_STATES, next_action_at__lte=now, account__is_paused=False)
 
+    def in_the_way_of(self, attempt: "PurchaseAttempt", now: datetime, *, customer_is_known: bool) -> Self:
+        """Other attempts for the same customer at the same account that must be over before this one begins.
+
+        Those that a worker holds; and, while the vendor does not know the customer, those that may have created him.
+        """
+        held = Q(lease_until__gte=now)
+        if not customer_is_known:
+            held |= Q(state__in=[AttemptState.SENDING, AttemptState.UNKNOWN])
+        return self.filter(held, account=attempt.account_id, order__customer=attempt.order.customer_id).exclude(pk=attempt.pk)
+
     def prepare(
         self,
         order: Order,
@@ -68,12 +77,11 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
     ) -> "PurchaseAttempt":
         """Freeze what we want bought and write it down; nothing is sent here. Raises IntegrityError if one is open."""
         last = self.filter(order=order, vendor=vendor).aggregate(last=Max("number"))["last"] or 0
-        tenant = CustomerTenant.objects.filter(customer=order.customer, account=account).first()
         reference = secrets.token_hex(16)
         request = OrderRequest(
             reference=reference,
             currency=order.currency,
-            customer=order.customer.as_request(tenant.vendor_ref if tenant else ""),
+            customer=order.customer.as_request(),
             lines=tuple(
                 LineRequest(
                     number=line.position,
@@ -209,6 +217,7 @@ class Failure(models.Model):
     line = models.ForeignKey(OrderLine, on_delete=models.PROTECT, null=True, blank=True, related_name="failures", help_text="Empty: the whole attempt.")
     code = models.CharField(max_length=60, blank=True)
     http_status = models.PositiveIntegerField(null=True, blank=True)
+    field = models.CharField(max_length=100, blank=True, help_text="The property that the vendor named.")
     text = models.TextField(blank=True, help_text="As received, but for characters that no text can hold.")
     raw = models.BinaryField(default=bytes)
     at = models.DateTimeField()

@@ -27,9 +27,8 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class CustomerRequest:
-    """The customer as the vendor must create it; `tenant_ref` is the vendor's id when it knows him already."""
+    """The customer as a vendor must create him. Whether the vendor knows him already says Journal.tenant()."""
 
-    tenant_ref: str
     name: str
     domain: str
     email: str
@@ -70,13 +69,15 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One definite no, as the vendor said it. `line` is our line number, None for the whole order."""
+    """One definite no, as the vendor said it. `line` is our line number, None for the whole order; `field` the property
+    that the vendor named."""
 
     code: str
     http_status: int | None
     text: str
     raw: bytes = b""
     line: int | None = None
+    field: str = ""
 
 
 class Phase(StrEnum):
@@ -104,7 +105,6 @@ class Snapshot:
     """What the vendor says of one attempt right now."""
 
     phase: Phase
-    tenant_ref: str = ""
     order_refs: tuple[str, ...] = ()
     bought: tuple[Bought, ...] = ()
     refusals: tuple[Refusal, ...] = ()
@@ -186,6 +186,10 @@ class Journal(Protocol):
         """Whether a byte of this writing step may have left."""
         ...
 
+    def tenant(self) -> str:
+        """The vendor's id of the customer, empty while the vendor does not know him."""
+        ...
+
     def remember_tenant(self, tenant_ref: str) -> None:
         """The vendor knows the customer by this id from now on, whatever becomes of the order."""
         ...
@@ -193,6 +197,7 @@ class Journal(Protocol):
 
 class Connector(Protocol):
     slug: str
+    dialect: str  # whose error codes it speaks: the failure catalogue is keyed by it
     capabilities: Capabilities
 
     def advance(self, order: OrderRequest, journal: Journal) -> Snapshot:

@@ -54,6 +54,7 @@ class PartnerCenter:
     """Orders of Microsoft offers. Microsoft keeps no cart for the seller: such an order is never in Start."""
 
     slug = "partner_center"
+    dialect = "partner_center"
     capabilities = Capabilities(allows_start=False, cancel_window=timedelta(days=7), cart_lifetime=timedelta(days=7))
 
     def __init__(self, login: Login) -> None:
@@ -65,7 +66,7 @@ class PartnerCenter:
     def advance(self, order: OrderRequest, journal: Journal) -> Snapshot:
         """See contract.Connector.advance."""
         if journal.answered(CHECKOUT) is None:
-            tenant = order.customer.tenant_ref or self._ensure_customer(order, journal)
+            tenant = journal.tenant() or self._ensure_customer(order, journal)
             cart = self._ensure_cart(order, tenant, journal)
             self._checkout(tenant, cart, journal)
         return self._look(order, journal)
@@ -110,10 +111,13 @@ class PartnerCenter:
         wanted = json.dumps({"Field": "Domain", "Value": order.customer.domain, "Operator": "starts_with"})
         answer = self._read("find customer", Call("GET", f"/v1/customers?{urlencode({'filter': wanted})}"), journal)
         for item in _list(_parsed(answer), "items"):
-            company, billing = item.get("companyProfile", {}), item.get("billingProfile", {})
+            found = _text(item, "id")
+            # The list has no contact; two resellers' customers may well share a name.
+            whole = _parsed(self._read("find customer’s contact", Call("GET", f"/v1/customers/{found}"), journal))
+            company, billing = whole.get("companyProfile", {}), whole.get("billingProfile", {})
             same = (company.get("domain"), billing.get("companyName"), billing.get("email"))
             if same == (order.customer.domain, order.customer.name, order.customer.email):
-                return _text(item, "id")
+                return found
         return ""
 
     def _customer_body(self, order: OrderRequest) -> bytes:
@@ -147,7 +151,7 @@ class PartnerCenter:
         for step in CARTS:
             answer = journal.answered(step)
             if answer is None:
-                body = b"" if journal.was_sent(step) else self._cart_body(order, tenant, journal)
+                body = b"" if journal.was_sent(step) else self._cart_body(order, journal)
                 try:
                     answer = journal.write(step, Call("POST", f"/v1/customers/{tenant}/carts", body), self._send)
                 except (NothingSent, OutcomeUnknown) as error:
@@ -161,13 +165,13 @@ class PartnerCenter:
                 raise Rejected(found)
         raise Rejected(found)
 
-    def _cart_body(self, order: OrderRequest, tenant: str, journal: Journal) -> bytes:
+    def _cart_body(self, order: OrderRequest, journal: Journal) -> bytes:
         return _json(
             {
                 "lineItems": [
                     {
                         "id": index,
-                        "catalogItemId": self._catalog_item(line, order, tenant, journal),
+                        "catalogItemId": self._catalog_item(line, order, journal),
                         "friendlyName": line.title,
                         "quantity": line.quantity,
                         "currencyCode": order.currency,
@@ -179,10 +183,10 @@ class PartnerCenter:
             }
         )
 
-    def _catalog_item(self, line: LineRequest, order: OrderRequest, tenant: str, journal: Journal) -> str:
+    def _catalog_item(self, line: LineRequest, order: OrderRequest, journal: Journal) -> str:
         """Today's id of the offer. It rotates, so it is looked up when the order is sent and never stored with the offer."""
         where = urlencode({"country": order.customer.country, "targetSegment": line.segment.lower()})
-        path = f"/v1/customers/{tenant}/products/{quote(line.product_id)}/skus/{quote(line.sku_id)}/availabilities?{where}"
+        path = f"/v1/products/{quote(line.product_id)}/skus/{quote(line.sku_id)}/availabilities?{where}"
         answer = self._read(f"look up {line.product_id}:{line.sku_id}", Call("GET", path), journal)
         for item in _list(_parsed(answer), "items"):
             if any(term.get("duration") == line.term for term in item.get("terms", [])):
@@ -232,8 +236,7 @@ class PartnerCenter:
                 raise OutcomeUnknown(f"{checkout.status} to {CHECKOUT}: {found[0].text}")
             raise Rejected(found)
         cart, result = _parsed(cart_answer), _parsed(checkout)
-        tenant = order.customer.tenant_ref or _text(_parsed(journal.answered(CUSTOMER) or checkout), "id")
-        return self._tell(order, cart, result, tenant or _tenant_in(result), checkout, journal)
+        return self._tell(order, cart, result, journal.tenant(), checkout, journal)
 
     def _tell(
         self, order: OrderRequest, cart: dict[str, Any], result: dict[str, Any], tenant: str, checkout: Answer, journal: Journal
@@ -282,7 +285,6 @@ class PartnerCenter:
             raise Rejected(refusals)
         return Snapshot(
             phase=phase,
-            tenant_ref=tenant,
             order_refs=tuple(refs),
             bought=tuple(bought),
             refusals=tuple(refusals),
@@ -423,7 +425,9 @@ def refusals_of(answer: Answer) -> list[Refusal]:
     data = _parsed(answer)
     code = next((str(data[key]) for key in ("code", "errorCode", "statusCode") if data.get(key) not in (None, "")), "")
     text = next((str(data[key]) for key in ("description", "message", "error_description") if data.get(key)), "")
-    return [Refusal(code, answer.status, text, answer.body)]
+    named = data.get("data")
+    field = str(named[0]) if isinstance(named, list) and named else ""
+    return [Refusal(code, answer.status, text, answer.body, field=field)]
 
 
 def busy(answer: Answer) -> Busy:
@@ -465,10 +469,6 @@ def _bought(number: int, ref: str, item: dict[str, Any], subscription: dict[str,
 def _reason_in(placed: dict[str, Any]) -> str:
     """Words that a failed vendor order may carry; often there are none."""
     return next((str(placed[key]) for key in ("statusDescription", "description", "message") if placed.get(key)), "")
-
-
-def _tenant_in(result: dict[str, Any]) -> str:
-    return next((_text(placed, "referenceCustomerId") for placed in _list(result, "orders")), "")
 
 
 def _instant(value: object) -> datetime | None:

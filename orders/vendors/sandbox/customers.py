@@ -37,10 +37,9 @@ _TOP_FIELDS = frozenset({"enableGDAPByDefault", "CompanyProfile", "BillingProfil
 
 def head_domain(sandbox: Sandbox, request: Request, domain: str) -> Answer:
     """404 means free and 200 means taken: easy to invert, so the sandbox keeps it exactly."""
-    del request
     if _DOMAIN.fullmatch(domain) is None:
         return Answer(400)
-    return Answer(200 if _is_taken(sandbox, domain) else 404)
+    return Answer(200 if _is_taken(sandbox, request.tenant, domain) else 404)
 
 
 def create_customer(sandbox: Sandbox, request: Request) -> Answer:
@@ -50,13 +49,13 @@ def create_customer(sandbox: Sandbox, request: Request) -> Answer:
     billing = body["BillingProfile"]
     domain = body["CompanyProfile"]["Domain"]
     _refuse_magic_email(request, billing["Email"])
-    if _is_taken(sandbox, domain):
+    if _is_taken(sandbox, request.tenant, domain):
         raise RefusedError(error(400, 3000, f'The domain "{domain}" is already in use by another tenant.', ["CompanyProfile.Domain"]))
     if billing["Email"].lower().endswith(rules.EMAIL_BURNS_DOMAIN):
         # The real vendor creates the tenant first and looks at the notification address afterwards.
-        sandbox.ledger.take_domain(domain)
+        sandbox.ledger.take_domain(request.tenant, domain)
         raise RefusedError(error(400, 27002, f'NotificationEmailAddress: "{billing["Email"]}" is invalid', ["BillingProfile.Email"]))
-    sandbox.ledger.take_domain(domain)
+    sandbox.ledger.take_domain(request.tenant, domain)
     identifier = str(uuid.uuid4())
     customer: Document = {
         "id": identifier,
@@ -148,8 +147,8 @@ def customer_json(customer: Document) -> Document:
     }
 
 
-def _is_taken(sandbox: Sandbox, domain: str) -> bool:
-    return domain.lower().startswith(rules.DOMAIN_TAKEN) or sandbox.ledger.domain_taken(domain)
+def _is_taken(sandbox: Sandbox, tenant: str, domain: str) -> bool:
+    return domain.lower().startswith(rules.DOMAIN_TAKEN) or sandbox.ledger.domain_taken(tenant, domain)
 
 
 def _refuse_magic_email(request: Request, email: str) -> None:

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS documents (
     body TEXT NOT NULL, UNIQUE (kind, id));
 CREATE INDEX IF NOT EXISTS documents_parent ON documents (kind, parent);
 CREATE INDEX IF NOT EXISTS documents_tenant ON documents (kind, tenant);
-CREATE TABLE IF NOT EXISTS domains (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS domains (tenant TEXT, name TEXT, PRIMARY KEY (tenant, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tokens (digest TEXT PRIMARY KEY, tenant TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
     tenant TEXT NOT NULL, request_id TEXT NOT NULL, fingerprint TEXT NOT NULL, expires REAL NOT NULL, answer TEXT,
@@ -99,11 +99,11 @@ class Ledger:
 
     # Domains are unique in the whole cloud, not per partner.
 
-    def domain_taken(self, name: str) -> bool:
-        return self._db.execute("SELECT 1 FROM domains WHERE name = ?", (name.lower(),)).fetchone() is not None
+    def domain_taken(self, tenant: str, name: str) -> bool:
+        return self._db.execute("SELECT 1 FROM domains WHERE tenant = ? AND name = ?", (tenant, name.lower())).fetchone() is not None
 
-    def take_domain(self, name: str) -> None:
-        self._db.execute("INSERT OR IGNORE INTO domains (name) VALUES (?)", (name.lower(),))
+    def take_domain(self, tenant: str, name: str) -> None:
+        self._db.execute("INSERT OR IGNORE INTO domains (tenant, name) VALUES (?, ?)", (tenant, name.lower()))
 
     # Bearer tokens, by digest only.
 

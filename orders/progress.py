@@ -1,0 +1,183 @@
+"""What an order's state reads like: the second line, the steps, what happens next and who acts. No query, no HTML."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from orders.failures import Catalogue, Explanation, latest_attempts, refused_line_numbers, why_not_retry
+from orders.models import AttemptState, Membership, Order, PurchaseAttempt
+from orders.models.purchases import MAX_TRIES
+from orders.permissions import Answer, can_close, can_delete, can_edit, can_place, can_retry, can_stop_waiting, can_undo
+from orders.statuses import OrderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLine:
+    """The plain words under a badge; `since` is an instant whose age the page keeps counting after them."""
+
+    text: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the steps on the order page; state is done, now, failed or empty."""
+
+    label: str
+    state: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An order as rows and pages show it to one member of its seller."""
+
+    order: Order
+    line: SecondLine
+    explanations: tuple[Explanation, ...]
+    retry: Answer
+    edit: Answer
+    place: Answer
+    close: Answer
+    delete: Answer
+    undo: Answer
+    stop: Answer
+
+    @property
+    def has_card(self) -> bool:
+        """Whether the badge is a button that opens the reasons."""
+        return bool(self.explanations)
+
+    @property
+    def first(self) -> Explanation | None:
+        return self.explanations[0] if self.explanations else None
+
+
+def show(order: Order, membership: Membership, catalogue: Catalogue) -> Shown:
+    """Everything about the order that a row needs; `order` comes from for_list()."""
+    explanations = tuple(catalogue.explain(order)) if order.status not in {OrderStatus.COMPLETED, OrderStatus.DELETED} else ()
+    if order.status == OrderStatus.PROVISIONING_STARTED and not refused_line_numbers(order):
+        explanations = ()
+    return Shown(
+        order=order,
+        line=second_line(order, explanations),
+        explanations=explanations,
+        retry=can_retry(order, membership, why_not_retry(explanations)),
+        edit=can_edit(order, membership),
+        place=can_place(order, membership),
+        close=can_close(order, membership),
+        delete=can_delete(order, membership),
+        undo=can_undo(order, membership),
+        stop=can_stop_waiting(order, membership),
+    )
+
+
+# --- second line
+
+
+def second_line(order: Order, explanations: tuple[Explanation, ...]) -> SecondLine:
+    match order.status:
+        case OrderStatus.PROVISIONING_STARTED:
+            return _waiting(order)
+        case OrderStatus.PROVISIONING_FAILED:
+            return SecondLine(explanations[0].short if explanations else order.info.line)
+        case OrderStatus.COMPLETED_WITH_ERRORS:
+            items = len(order.lines.all())
+            return SecondLine(f"Provisioning failed: {len(refused_line_numbers(order)) or items} of {items} item{'s' if items != 1 else ''}")
+        case OrderStatus.SCHEDULED if order.scheduled_on:
+            return SecondLine(f"Starts {order.scheduled_on.day} {order.scheduled_on:%b %Y}")
+        case _:
+            return SecondLine(order.status_note or order.info.line)
+
+
+def _waiting(order: Order) -> SecondLine:
+    """What a placed order waits for, the most telling first."""
+    latest = latest_attempts(order)
+    waiting = [attempt for attempt in latest if not attempt.is_final]
+    if refused := [attempt for attempt in latest if attempt.state == AttemptState.FAILED_DEFINITE]:
+        return SecondLine(_refused_elsewhere(order, refused[0], waiting))
+    for attempt in waiting:
+        if attempt.unknown_since:
+            return SecondLine(f"Confirming with {attempt.vendor} since {_clock_time(attempt.unknown_since)}")
+        if attempt.action:
+            return SecondLine(f"Action needed at {attempt.vendor}")
+        if attempt.state == AttemptState.PREPARED and attempt.try_number > 1 and attempt.next_action_at:
+            return SecondLine(f"Vendor busy, try {attempt.try_number} of {MAX_TRIES} at {_clock_time(attempt.next_action_at)}")
+        if attempt.state == AttemptState.PREPARED and attempt.account.is_paused:
+            return SecondLine(f"Waiting: our login at {attempt.vendor} is being renewed")
+    return SecondLine("Waiting for vendor,", order.placed_at)
+
+
+def _refused_elsewhere(order: Order, refused: PurchaseAttempt, waiting: list[PurchaseAttempt]) -> str:
+    items = sum(1 for line in order.lines.all() if line.offer.vendor_id == refused.vendor_id)
+    names = ", ".join(str(attempt.vendor) for attempt in waiting)
+    return f"{refused.vendor} refused {items} item{'s' if items != 1 else ''}, waiting for {names}"
+
+
+def _clock_time(instant: datetime) -> str:
+    return f"{timezone.localtime(instant):%H:%M}"
+
+
+# --- the order page
+
+
+def steps(order: Order) -> list[Step]:
+    """Ordered, sent, the vendor's word, completed: where the order stands on its way."""
+    sent = min((attempt.sent_at for attempt in order.attempts.all() if attempt.sent_at), default=None)
+    ordered = Step("Ordered", "done" if order.placed_at else "now", order.placed_at or order.created_at)
+    match order.status:
+        case OrderStatus.PROVISIONING_STARTED:
+            rest = [Step("Sent to vendor", "done" if sent else "now", sent), Step("Vendor approval", "now" if sent else ""), Step("Completed")]
+        case OrderStatus.PROVISIONING_FAILED:
+            label = "Refused" if sent else "Stopped"
+            rest = [Step("Sent to vendor", "done" if sent else "", sent), Step(label, "failed", order.changed_at), Step("Completed")]
+        case OrderStatus.PROVISIONING_FINISHED:
+            rest = [Step("Sent to vendor", "done", sent), Step("Vendor approval", "done", order.changed_at), Step("Completed", "now")]
+        case OrderStatus.COMPLETED:
+            rest = [Step("Sent to vendor", "done", sent), Step("Vendor approval", "done"), Step("Completed", "done", order.closed_at)]
+        case OrderStatus.COMPLETED_WITH_ERRORS:
+            rest = [
+                Step("Sent to vendor", "done" if sent else "", sent),
+                Step("Partly refused" if _bought_something(order) else "Refused", "failed"),
+                Step("Completed with Errors", "done", order.closed_at),
+            ]
+        case OrderStatus.DELETED:
+            rest = [Step("Deleted", "done", order.closed_at)]
+            ordered = Step("Started", "done", order.created_at)
+        case _:
+            ordered = Step("Started", "now", order.created_at)
+            rest = [Step("Ordered"), Step("Sent to vendor"), Step("Vendor approval"), Step("Completed")]
+    return [ordered, *rest]
+
+
+def _bought_something(order: Order) -> bool:
+    return any(attempt.state == AttemptState.SUCCEEDED for attempt in order.attempts.all())
+
+
+def what_next(shown: Shown) -> str:
+    """One or two sentences: what happens now without or with the reader."""
+    order = shown.order
+    waiting = [attempt for attempt in latest_attempts(order) if not attempt.is_final]
+    for attempt in waiting:
+        if attempt.unknown_since:
+            return (
+                f"We sent the order and read no clear answer from {attempt.vendor}. We ask again with the same reference until we know; "
+                "nothing is bought twice and nothing is lost. You need to do nothing."
+            )
+        if attempt.action:
+            return f"{attempt.vendor} waits: {attempt.action} We look every few minutes and go on by ourselves."
+        if attempt.try_number > 1 and attempt.state == AttemptState.PREPARED:
+            return f"{attempt.vendor} is busy or out of service. We try again by ourselves; nothing was sent so far, so you can also stop waiting."
+    if order.status == OrderStatus.PROVISIONING_FAILED and shown.explanations:
+        closing = " If it is no longer wanted, close it: it moves to Historical as Completed with Errors, with the reason."
+        return " ".join(dict.fromkeys(explanation.fix for explanation in shown.explanations)) + closing
+    return order.info.what_next
+
+
+def who_acts(shown: Shown) -> str:
+    if shown.order.status == OrderStatus.PROVISIONING_FAILED and shown.first:
+        return shown.first.reason.get_who_display()
+    if any(attempt.action and not attempt.is_final for attempt in shown.order.attempts.all()):
+        return "You, at the vendor"
+    return shown.order.info.who

@@ -1,0 +1,86 @@
+"""The order's log in plain words: one entry per event or note, newest first."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from orders.models import Order, OrderEvent, OrderNote
+from orders.models.purchases import MAX_TRIES
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline. `is_note` entries hold somebody's own text."""
+
+    title: str
+    text: str
+    actor: str
+    at: datetime
+    tone: str = ""
+    glyph: str = "clock"
+    is_note: bool = False
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    title: str
+    text: Callable[[dict[str, Any]], str] = lambda data: ""
+    tone: str = ""
+    glyph: str = "clock"
+
+
+def _next_try(data: dict[str, Any]) -> str:
+    at = timezone.localtime(datetime.fromisoformat(data["next_at"]))
+    return f"Attempt {data['attempt']} was not taken. Try {data['next_try']} of {MAX_TRIES} at {at:%H:%M:%S}."
+
+
+def _attempt(data: dict[str, Any]) -> str:
+    return f"Attempt {data['attempt']}." if "attempt" in data else ""
+
+
+WORDINGS = {
+    "created": Wording("Order created", lambda data: f"From {data['follow_up_of']}." if "follow_up_of" in data else "", glyph="plus"),
+    "edited": Wording("Edited", glyph="edit"),
+    "kept_as_quote": Wording("Turned into a Draft", lambda data: "A Microsoft offer was added, which can’t be in Start.", glyph="st-draft"),
+    "sent": Wording("Quote sent", lambda data: f"Revision {data.get('revision', '')}.", "info", "send"),
+    "revised": Wording("Quote taken back to revise it", glyph="edit"),
+    "withdrawn": Wording("Quote withdrawn", glyph="undo"),
+    "declined": Wording("Quote declined", tone="bad", glyph="x"),
+    "scheduled": Wording("Change scheduled", lambda data: f"For {data.get('on', '')}, {data.get('zone', '')}.", glyph="st-scheduled"),
+    "fired": Wording("Date reached", lambda data: "The change was handed to the vendor.", "info", "st-scheduled"),
+    "placed": Wording("Order placed", tone="info", glyph="send"),
+    "retried": Wording("Retried", lambda data: "Goes to the vendor as a new attempt.", "info", "retry"),
+    "accepted": Wording("With the vendor", lambda data: f"{_attempt(data)} The vendor took the order and decides.", "info", "st-started"),
+    "action_needed": Wording("Action needed", lambda data: str(data.get("action", "")), "info", "st-errors"),
+    "outcome_unknown": Wording(
+        "Confirming", lambda data: f"{_attempt(data)} No clear answer yet. We ask again with the same reference.", "info", "help"
+    ),
+    "vendor_answered": Wording("The vendor’s answer arrived", _attempt, "info", "check"),
+    "vendor_busy": Wording("Vendor busy", _next_try, glyph="clock"),
+    "account_paused": Wording("Waiting for our login", lambda data: f"Our login at {data.get('vendor', 'the vendor')} is being renewed by staff."),
+    "refused": Wording("Refused by the vendor", _attempt, "bad", "st-failed"),
+    "stopped": Wording("Waiting stopped", lambda data: "Nothing was sent.", glyph="x"),
+    "failed": Wording("Provisioning failed", lambda data: "Nothing was bought.", "bad", "st-failed"),
+    "confirmed": Wording("Approved by the vendor", lambda data: "Every item was bought.", "good", "st-finished"),
+    "completed": Wording("Completed", lambda data: "Every subscription is recorded.", "good", "st-completed"),
+    "finished_with_errors": Wording("Completed with errors", lambda data: "Some items were not bought.", "bad", "st-errors"),
+    "closed": Wording("Closed", lambda data: str(data.get("reason", "")), glyph="lock"),
+    "deleted": Wording("Deleted", lambda data: str(data.get("reason", "")), glyph="st-deleted"),
+}
+
+
+def entries(order: Order, events: Sequence[OrderEvent], notes: Sequence[OrderNote]) -> list[Entry]:
+    """Events and notes as one log, newest first; a refusal carries its attempt, whose reasons the page shows under it."""
+    log = [(event.at, event.pk, _of_event(event)) for event in events]
+    log += [(note.at, note.pk, Entry("Note", note.text, note.author.name, note.at, glyph="note", is_note=True)) for note in notes]
+    return [entry for *_, entry in sorted(log, key=lambda row: row[:2], reverse=True)]
+
+
+def _of_event(event: OrderEvent) -> Entry:
+    wording = WORDINGS.get(event.name) or Wording(event.name.replace("_", " ").capitalize())
+    attempt = event.data.get("attempt") if event.name in {"refused", "vendor_busy"} else None
+    return Entry(wording.title, wording.text(event.data).strip(), event.actor_name, event.at, wording.tone, wording.glyph, attempt=attempt)

@@ -1,0 +1,155 @@
+"""One view per verb: scope (404), role (403), form, verb, redirect. A verb that is refused answers 409 with the order as it is."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+from django_fsm import TransitionNotAllowed
+
+from orders import lifecycle, permissions, submissions
+from orders.failures import Catalogue
+from orders.forms.notes import NoteForm
+from orders.lifecycle import Refusal
+from orders.models import Order
+from orders.progress import Shown, show
+from orders.scoping import SellerRequest
+from orders.views.errors import forbidden
+from orders.views.order_page import order_page, scoped
+from orders.views.refusals import conflict, other_content
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def place(request: SellerRequest, number: str) -> HttpResponse:
+    """GET: the review page, the last one before the step that can't be undone. POST: place the order."""
+    shown = _shown(request, scoped(request, number))
+    if request.method != "POST":
+        if not permissions.can_write(request.membership):
+            return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+        if not shown.place:
+            return conflict(request, shown.order, shown.place.reason)
+        return render(request, "orders/order_review.html", {"shown": shown, "order": shown.order, "token": submissions.new_token()})
+
+    def work() -> str:
+        order = lifecycle.place(shown.order, by=request.user)
+        messages.success(request, f"Order {order.number} is on its way to the vendor.")
+        return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.place, work)
+
+
+@require_POST
+def retry(request: SellerRequest, number: str) -> HttpResponse:
+    """A new attempt with the same content; the fix, if one was needed, was saved before."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        order = lifecycle.retry(shown.order, by=request.user)
+        messages.success(request, f"Order {order.number} goes to the vendor again.")
+        return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.retry, work)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def close(request: SellerRequest, number: str) -> HttpResponse:
+    """GET: what closing means; it can't be undone. POST: close the failed order."""
+    shown = _shown(request, scoped(request, number))
+    if request.method != "POST":
+        if not permissions.can_write(request.membership):
+            return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+        if not shown.close:
+            return conflict(request, shown.order, shown.close.reason)
+        return render(request, "orders/order_close.html", {"shown": shown, "order": shown.order, "token": submissions.new_token()})
+
+    def work() -> str:
+        order = lifecycle.close(shown.order, by=request.user, reason=request.POST.get("reason", "")[:200])
+        messages.success(request, f"Order {order.number} is closed and lies in Historical.")
+        return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.close, work)
+
+
+@require_POST
+def delete(request: SellerRequest, number: str) -> HttpResponse:
+    """Remove from the cart; the page that follows offers Undo."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        order = lifecycle.delete(shown.order, by=request.user)
+        messages.success(request, f"Order {order.number} was deleted. Undo makes a new order with the same items.")
+        return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.delete, work)
+
+
+@require_POST
+def undo(request: SellerRequest, number: str) -> HttpResponse:
+    """A new order with the content of a deleted one; a second press opens the first one's order."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        order = lifecycle.undo(shown.order, by=request.user)
+        messages.success(request, f"Order {order.number} has the items of {shown.order.number}.")
+        return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.undo, work)
+
+
+@require_POST
+def stop(request: SellerRequest, number: str) -> HttpResponse:
+    """Stop waiting for a busy vendor while nothing was sent."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        order = lifecycle.stop_waiting(shown.order, by=request.user)
+        messages.success(request, f"We stopped waiting for order {order.number}. Nothing was sent.")
+        return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.stop, work)
+
+
+@require_POST
+def note(request: SellerRequest, number: str) -> HttpResponse:
+    """Add a note; Historical orders take notes too."""
+    order = scoped(request, number)
+    form = NoteForm(request.POST)
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+    if not form.is_valid():
+        return order_page(request, order, note_form=form, status=422)
+
+    def work() -> str:
+        lifecycle.add_note(order, form.cleaned_data["text"], by=request.user)
+        return f"{reverse('orders:order-detail', args=[order.number])}#timeline"
+
+    try:
+        return redirect(submissions.once(request.seller, request.POST, work))
+    except submissions.OtherContent:
+        return other_content(request)
+
+
+def _shown(request: SellerRequest, order: Order) -> Shown:
+    return show(order, request.membership, Catalogue())
+
+
+def _act(request: SellerRequest, shown: Shown, allowed: permissions.Answer, work: Callable[[], str]) -> HttpResponse:
+    """Do `work` once for this press. A role that may not: 403. A state that may not: 409, unless this press did it already."""
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+
+    def checked() -> str:
+        if not allowed:
+            raise Refusal(allowed.reason)
+        return work()
+
+    try:
+        return redirect(submissions.once(request.seller, request.POST, checked))
+    except submissions.OtherContent:
+        return other_content(request)
+    except Refusal as refusal:
+        return conflict(request, shown.order, str(refusal))
+    except TransitionNotAllowed:
+        return conflict(request, shown.order, "Somebody else was faster: the order is in another status now.")

@@ -1,0 +1,101 @@
+"""The order page: what it is, what happened, what happens next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from orders import permissions, submissions
+from orders.failures import Catalogue, latest_attempts, refused_line_numbers
+from orders.forms.notes import NoteForm
+from orders.models import AttemptState, Order, OrderEvent, OrderLine, OrderNote, Subscription, VendorExchange
+from orders.progress import show, steps, what_next, who_acts
+from orders.scoping import SellerRequest
+from orders.statuses import OrderStatus
+from orders.timeline import Entry, entries
+
+TIMELINE_LIMIT = 200
+EXCHANGE_LIMIT = 200
+
+
+def scoped(request: SellerRequest, number: str) -> Order:
+    """The seller's order, or 404: another seller's looks exactly like a missing one."""
+    return get_object_or_404(Order.objects.for_seller(request.seller).for_list(), number=number)
+
+
+@require_safe
+def detail(request: SellerRequest, number: str) -> HttpResponse:
+    return order_page(request, scoped(request, number))
+
+
+def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | None = None, status: int = 200) -> HttpResponse:
+    """The page, also used to answer a refused action with what the order is now."""
+    shown = show(order, request.membership, Catalogue())
+    context = {
+        "shown": shown,
+        "order": order,
+        "steps": steps(order),
+        "what_next": what_next(shown),
+        "who_acts": who_acts(shown),
+        "lines": _lines(order),
+        "timeline": _timeline(order),
+        "attempts": _attempts(order),
+        "subscriptions": Subscription.objects.filter(line__order=order).select_related("offer", "line"),
+        "follow_ups": list(order.follow_ups.order_by("id")),
+        "note_form": note_form or NoteForm(initial={"token": submissions.new_token()}),
+        "may_write": permissions.can_write(request.membership),
+        "token": submissions.new_token(),
+    }
+    return render(request, "orders/order_detail.html", context, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class LineShown:
+    """A line with what became of it: bought, refused, waiting or nothing yet."""
+
+    line: OrderLine
+    outcome: str
+    tone: str
+    glyph: str
+
+
+def _lines(order: Order) -> list[LineShown]:
+    refused = refused_line_numbers(order)
+    bought = set(Subscription.objects.filter(line__order=order).values_list("line_id", flat=True))
+    approved = {attempt.vendor_id for attempt in latest_attempts(order) if attempt.state == AttemptState.APPROVED}
+    return [LineShown(line, *_outcome(order, line, refused, bought, approved)) for line in order.lines.all()]
+
+
+def _outcome(order: Order, line: OrderLine, refused: set[int], bought: set[int], approved: set[int]) -> tuple[str, str, str]:
+    if line.pk in bought:
+        return "Bought", "good", "st-completed"
+    if line.position in refused:
+        return "Not bought", "bad", "st-failed"
+    if line.offer.vendor_id in approved:
+        return "Approved, activating", "ready", "st-finished"
+    if order.status == OrderStatus.PROVISIONING_STARTED:
+        return "Waiting", "info", "st-started"
+    return "", "", ""
+
+
+def _timeline(order: Order) -> list[Entry]:
+    events = list(OrderEvent.objects.filter(order=order)[:TIMELINE_LIMIT])
+    notes = list(OrderNote.objects.filter(order=order).select_related("author")[:TIMELINE_LIMIT])
+    return entries(order, events, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptShown:
+    attempt: object
+    exchanges: list[VendorExchange]
+    at: datetime
+
+
+def _attempts(order: Order) -> list[AttemptShown]:
+    by_attempt: dict[int, list[VendorExchange]] = {}
+    for exchange in VendorExchange.objects.filter(attempt__order=order).order_by("-id")[:EXCHANGE_LIMIT]:
+        by_attempt.setdefault(exchange.attempt_id, []).append(exchange)
+    attempts = sorted(order.attempts.all(), key=lambda attempt: (attempt.created_at, attempt.pk), reverse=True)
+    return [AttemptShown(attempt, by_attempt.get(attempt.pk, [])[::-1], attempt.created_at) for attempt in attempts]

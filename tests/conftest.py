@@ -1,0 +1,253 @@
+"""Fixtures and rules of the suite.
+
+Which to ask for:
+  db, or @pytest.mark.django_db   a transaction that is rolled back; fast; no threads and no other processes
+  committed_db                    real commits, threads, processes; the database is put back from its template
+  world                           two sellers, vendors, offers and customers, in whichever of the two the test has
+  clock                           moves the portal's and the sandbox's time together
+  vendor                          the sandbox vendor, empty; a violation of its contract fails the test
+  web, portal                     gunicorn, or gunicorn and the worker, beside the vendor
+  client                          Django's test client, with the static files collected
+  page, context, problems         a browser; any complaint of its console fails the test
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import django.test
+import hypothesis
+import pytest
+from django.conf import settings as product_settings
+from django.core.management import call_command
+from django.test.utils import override_settings
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django import DjangoDbBlocker
+
+from tests.harness import browser as browsers
+from tests.harness import processes
+from tests.harness.clock import Clock
+from tests.harness.databases import KINDS, Database, PostgreSQL, SQLite
+from tests.harness.portal import Portal
+from tests.harness.postgres import Server
+from tests.harness.sandbox import Sandbox
+from tests.harness.world import NOWHERE, World, build
+
+REAL_COMMITS = (
+    "Our triggers refuse the flush that follows transaction=True, transactional_db, live_server and Django's TestCase classes: "
+    "write a function and ask for committed_db (real commits) or portal (a real server)."
+)
+
+# No deadline: how long a case takes says nothing on a busy machine. No database: a run leaves nothing behind.
+hypothesis.settings.register_profile("portal", deadline=None, database=None)
+hypothesis.settings.load_profile("portal")
+
+DATABASE_IN_ID = re.compile(rf"[\[-]({'|'.join(KINDS)})[\]-]")
+
+# --- both databases
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever touches a database runs once on each."""
+    if next(metafunc.definition.iter_markers("django_db"), None) and "database" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("database")
+    if "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", KINDS, indirect=True, scope="session")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Each database keeps to one worker, so that it is built once and modules may share what they committed.
+
+    xdist 3.8 has --dist loadgroup for this, which groups nothing under pytest 9.2 (pytest-xdist issue 1386).
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByDatabase(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            found = DATABASE_IN_ID.search(nodeid)
+            return found[1] if found else nodeid
+
+    return ByDatabase(config, log)
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    """The database of this run of the test: `kind` is sqlite or postgresql, `url` is for other processes."""
+    made: Database
+    if request.param == "sqlite":
+        made = SQLite(django_db_blocker, product_settings.VAR_DIR)
+    else:
+        made = PostgreSQL(django_db_blocker, request.getfixturevalue("postgres_server"))
+    made.build()
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(database: Database) -> None:
+    """In place of pytest-django's: the database is there and migrated."""
+
+
+@pytest.fixture
+def committed_db(database: Database) -> Iterator[Database]:
+    """Real commits. Afterwards the database is a new copy of the template."""
+    with database.committed():
+        yield database
+
+
+@pytest.fixture
+def transactional_db() -> None:
+    pytest.fail(REAL_COMMITS, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def live_server() -> None:
+    pytest.fail(REAL_COMMITS, pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("django_db")
+    flushes = marker is not None and (marker.kwargs.get("transaction") or marker.kwargs.get("reset_sequences") or True in marker.args[:2])
+    test_class = getattr(item, "cls", None)
+    if flushes or (test_class and issubclass(test_class, django.test.TransactionTestCase)):
+        pytest.fail(REAL_COMMITS, pytrace=False)
+
+
+# --- a world to act in
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, database: Database) -> World:
+    """Committed when the test commits, in the rolled-back transaction otherwise; its vendors are the sandbox when there is one."""
+    has = set(request.fixturenames)
+    request.getfixturevalue("committed_db" if "committed_db" in has else "db")
+    vendor: Sandbox | None = request.getfixturevalue("vendor") if "vendor" in has else None
+    return build(vendor.url if vendor else NOWHERE)
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with Clock(product_settings.CLOCK_FILE) as made:
+        yield made
+
+
+# --- processes
+
+
+@pytest.fixture(scope="session")
+def _sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox(product_settings.VAR_DIR)
+    yield sandbox
+    sandbox.end()
+
+
+@pytest.fixture
+def vendor(_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox vendor, empty; at the end nothing of ours may have broken its contract."""
+    _sandbox.reset()
+    yield _sandbox
+    assert _sandbox.violations() == []
+
+
+@pytest.fixture
+def _stopped_portal(vendor: Sandbox, committed_db: Database, clock: Clock, static_files: Path) -> Iterator[Portal]:
+    portal = Portal(product_settings.VAR_DIR, committed_db, vendor)
+    yield portal
+    portal.end()
+    # What a killed worker left held open must not reach the next test.
+    vendor.clear_faults()
+    vendor.release()
+
+
+@pytest.fixture
+def web(_stopped_portal: Portal) -> Portal:
+    """gunicorn on the committed database, without a worker (`web.worker.start()` brings one)."""
+    _stopped_portal.start(worker=False)
+    return _stopped_portal
+
+
+@pytest.fixture
+def portal(_stopped_portal: Portal) -> Portal:
+    """gunicorn and the worker on the committed database, beside the sandbox vendor."""
+    _stopped_portal.start()
+    return _stopped_portal
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and "vendor" in getattr(item, "fixturenames", ()):
+        report.sections += [(f"log of {process.name}", process.tail()) for process in processes.STARTED]
+    return report
+
+
+# --- pages
+
+
+@pytest.fixture(scope="session")
+def static_files() -> Path:
+    """Collected once: pages name their files by content hash. Compressing them takes seconds and proves nothing here."""
+    with override_settings(WHITENOISE_SKIP_COMPRESS_EXTENSIONS=("css", "js", "svg", "txt", "json", "woff2", "png", "md")):
+        call_command("collectstatic", verbosity=0, interactive=False)
+    return product_settings.STATIC_ROOT
+
+
+@pytest.fixture
+def client(static_files: Path) -> django.test.Client:
+    return django.test.Client()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            program = browsers.executable(playwright.chromium)
+        except FileNotFoundError as missing:
+            pytest.fail(str(missing), pytrace=False)
+        found = playwright.chromium.launch(executable_path=program, args=browsers.launch_arguments())
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def problems() -> browsers.Problems:
+    """`problems.allow(pattern)` declares what a test provokes on purpose."""
+    return browsers.Problems()
+
+
+@pytest.fixture
+def new_context(browser: Browser, problems: browsers.Problems) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes browser contexts (a second person, another size, no script); every page in them is watched."""
+    opened: list[BrowserContext] = []
+
+    def make(**options: object) -> BrowserContext:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
+        context.set_default_timeout(10_000)
+        context.on("page", problems.watch)
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+    assert problems.unexpected == []
+
+
+@pytest.fixture
+def context(new_context: Callable[..., BrowserContext]) -> BrowserContext:
+    return new_context()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """An empty page; any error or warning of its console, script or content security policy fails the test."""
+    return context.new_page()

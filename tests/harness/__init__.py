@@ -1,0 +1,1 @@
+"""What the tests stand on: databases, processes, a browser, and a small world to act in."""

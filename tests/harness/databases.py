@@ -1,0 +1,117 @@
+"""The two databases that every test runs on, and how one is put back as it was.
+
+Built once and kept as a template: migrated, with its triggers and its failure catalogue. A test either runs inside a
+transaction that is rolled back, or commits and gets the whole database replaced by a copy of the template. Never by
+flushing, which our triggers refuse by design, and never by switching them off.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest_django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection, connections
+
+from portal.settings import database as settings_of
+from tests.harness.postgres import Server
+
+KINDS = ("sqlite", "postgresql")
+
+
+class Database:
+    """One kind of database: `url` for other processes, `django.db.connection` for this one."""
+
+    kind: str
+    url: str
+    template_url: str
+
+    def __init__(self, blocker: "pytest_django.DjangoDbBlocker") -> None:
+        self._blocker = blocker
+        self._before = connections.settings["default"]
+
+    def build(self) -> None:
+        """Migrate the template and make the first copy of it."""
+        with self._blocker.unblock():
+            self._use(self.template_url)
+            call_command("migrate", verbosity=0, interactive=False)
+            self.disconnect()
+            self.copy()
+            self._use(self.url)
+
+    def dispose(self) -> None:
+        with self._blocker.unblock():
+            self.disconnect()
+            self._set(self._before)
+
+    @contextmanager
+    def committed(self) -> Iterator["Database"]:
+        """Real commits inside; afterwards the database is as the template was."""
+        with self._blocker.unblock():
+            try:
+                yield self
+            finally:
+                self.restore()
+
+    def restore(self) -> None:
+        self.disconnect()
+        self.copy()
+
+    def copy(self) -> None:
+        """Replace the database by a copy of the template. Nobody of this process may be connected."""
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        connection.close()
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()
+
+    def _use(self, url: str) -> None:
+        self._set(connections.configure_settings({"default": settings_of(url)})["default"])
+
+    def _set(self, values: dict[str, object]) -> None:
+        self.disconnect()
+        del connections["default"]
+        connections.settings["default"] = settings.DATABASES["default"] = values
+
+
+class SQLite(Database):
+    kind = "sqlite"
+
+    def __init__(self, blocker: "pytest_django.DjangoDbBlocker", folder: Path) -> None:
+        super().__init__(blocker)
+        self._template, self._file = folder / "template.sqlite3", folder / "portal.sqlite3"
+        self.template_url, self.url = f"sqlite://{self._template}", f"sqlite://{self._file}"
+
+    def copy(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self._file}{suffix}").unlink(missing_ok=True)
+        assert not Path(f"{self._template}-wal").exists(), "The template was not closed."
+        shutil.copyfile(self._template, self._file)
+
+
+class PostgreSQL(Database):
+    kind = "postgresql"
+
+    def __init__(self, blocker: "pytest_django.DjangoDbBlocker", server: Server) -> None:
+        super().__init__(blocker)
+        self._server = server
+        self.template_url, self.url = server.url("portal_template"), server.url("portal")
+        server.execute("DROP DATABASE IF EXISTS portal_template WITH (FORCE)", "CREATE DATABASE portal_template")
+
+    def copy(self) -> None:
+        self._server.execute("DROP DATABASE IF EXISTS portal WITH (FORCE)", "CREATE DATABASE portal TEMPLATE portal_template")
+
+
+def contents(*tables: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of the tables, whole; all of the portal's and the queue's tables unless some are named."""
+    names = tables or sorted(name for name in connection.introspection.table_names() if name.startswith(("orders_", "django_tasks")))
+    found = {}
+    with connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")
+            found[name] = sorted((tuple(bytes(cell) if isinstance(cell, memoryview) else cell for cell in row) for row in cursor), key=repr)
+    return found
