@@ -4,7 +4,6 @@ SQLite forgets the triggers of a table that a migration rebuilds, so they are ma
 web nor worker starts while one is missing. Source of the rules: product.md rule 7 and section 2.
 """
 
-
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -24,13 +23,15 @@ def _edges() -> str:
     """The pairs of statuses that a transition connects, as SQL values."""
     order = apps.get_model("orders", "Order")
     pairs = {
-        (str(edge.source), str(edge.target)) for edge in order._meta.get_field("status").get_all_transitions(order) if edge.target is not None
+        (str(edge.source), str(edge.target))
+        for edge in order._meta.get_field("status").get_all_transitions(order)
+        if edge.target is not None
     }
     return ", ".join(f"'{source}>{target}'" for source, target in sorted(pairs))
 
 
 def _line_of_closed(row: str) -> str:
-    return f"EXISTS (SELECT 1 FROM orders_order o WHERE o.id = {row}.order_id AND o.status IN ({CLOSED}))"
+    return f"EXISTS (SELECT 1 FROM orders_order o WHERE o.id = {row}.order_id AND o.status IN ({CLOSED}))"  # noqa: S608  (constants)
 
 
 def rules() -> list[tuple[str, str, str, str, str]]:
@@ -89,7 +90,8 @@ def _sqlite() -> list[str]:
     for name, table, event, condition, text in rules():
         statements.append(f"DROP TRIGGER IF EXISTS {PREFIX}{name}")
         statements.append(
-            f"CREATE TRIGGER {PREFIX}{name} BEFORE {event} ON {table} FOR EACH ROW WHEN {condition} BEGIN SELECT RAISE(ABORT, '{text}'); END"
+            f"CREATE TRIGGER {PREFIX}{name} BEFORE {event} ON {table} FOR EACH ROW WHEN {condition} "
+            f"BEGIN SELECT RAISE(ABORT, '{text}'); END"
         )
     return statements
 
@@ -165,5 +167,3 @@ def before_migrate(using: str = DEFAULT_DB_ALIAS, **_kwargs: object) -> None:
 
 def after_migrate(using: str = DEFAULT_DB_ALIAS, **_kwargs: object) -> None:
     install(connections[using])
-
-

@@ -98,9 +98,7 @@ class AttemptJournal:
         self._keep(step, call, key, Kind.ANSWER, answer=answer, is_write=True)
         return answer
 
-    def _keep(
-        self, step: str, call: Call, key: str, kind: str, *, answer: Answer | None = None, body: bytes = b"", is_write: bool
-    ) -> None:
+    def _keep(self, step: str, call: Call, key: str, kind: str, *, answer: Answer | None = None, body: bytes = b"", is_write: bool) -> None:
         VendorExchange.objects.create(
             attempt=self._attempt,
             step=step[:60],
@@ -122,5 +120,3 @@ class AttemptJournal:
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
     lower = {key.lower(): value for key, value in headers.items()}
     return {key: lower[key][:300] for key in KEPT_HEADERS if key in lower}
-
-

@@ -14,7 +14,20 @@ from django.db import transaction
 
 from orders import clock
 from orders.failures import latest_attempts, refused_line_numbers
-from orders.models import AttemptState, Customer, Failure, FailureClass, Order, OrderEvent, OrderLine, OrderNote, Price, PurchaseAttempt, User, VendorAccount
+from orders.models import (
+    AttemptState,
+    Customer,
+    Failure,
+    FailureClass,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OrderNote,
+    Price,
+    PurchaseAttempt,
+    User,
+    VendorAccount,
+)
 from orders.models.orders import TOTAL_FIELDS, next_order_number
 from orders.statuses import OrderStatus
 from orders.wake import wake
@@ -80,7 +93,9 @@ def create(
 
 
 @transaction.atomic
-def edit(order: Order, lines: Sequence[LineInput], *, by: User, version: int, reference: str = "", customer: Customer | None = None) -> Order:
+def edit(
+    order: Order, lines: Sequence[LineInput], *, by: User, version: int, reference: str = "", customer: Customer | None = None
+) -> Order:
     """Replace the lines of an editable order. Raises StaleVersion when `version` is not the saved one.
 
     A line that Start refuses (a Microsoft offer) turns a Start order into a Draft; nothing typed is lost (product.md rule 1).
@@ -256,18 +271,20 @@ def settle(order: Order) -> Order:
     latest = latest_attempts(order)
     states = {attempt.state for attempt in latest}
     refused = bool(refused_line_numbers(order))
-    decided = states <= {AttemptState.SUCCEEDED, AttemptState.FAILED_DEFINITE}
-    approved = states <= {AttemptState.APPROVED, AttemptState.SUCCEEDED} and not refused
-    if order.status == OrderStatus.PROVISIONING_STARTED and approved:
+    is_decided = states <= {AttemptState.SUCCEEDED, AttemptState.FAILED_DEFINITE}
+    is_approved = states <= {AttemptState.APPROVED, AttemptState.SUCCEEDED} and not refused
+    if order.status == OrderStatus.PROVISIONING_STARTED and is_approved:
         _move(order, "confirm", "confirmed")
-    if order.status == OrderStatus.PROVISIONING_FINISHED and decided and not refused:
-        _move(order, "complete", "completed", close=True)
-    elif order.status == OrderStatus.PROVISIONING_FINISHED and decided:
-        _move(order, "finish_with_errors", "finished_with_errors", close=True)
-    elif order.status == OrderStatus.PROVISIONING_STARTED and decided and AttemptState.SUCCEEDED in states:
-        _move(order, "finish_with_errors", "finished_with_errors", close=True)
-    elif order.status == OrderStatus.PROVISIONING_STARTED and decided:
-        _move(order, "fail", "failed", needs_attention=True)
+    if order.status == OrderStatus.PROVISIONING_FINISHED and is_decided:
+        if refused:
+            _move(order, "finish_with_errors", "finished_with_errors", close=True)
+        else:
+            _move(order, "complete", "completed", close=True)
+    elif order.status == OrderStatus.PROVISIONING_STARTED and is_decided:
+        if AttemptState.SUCCEEDED in states:
+            _move(order, "finish_with_errors", "finished_with_errors", close=True)
+        else:
+            _move(order, "fail", "failed", needs_attention=True)
     elif order.status == OrderStatus.PROVISIONING_STARTED:
         # Still waiting; what was refused already, or waits for a person, needs somebody's eyes now.
         order.needs_attention = refused or any(attempt.action and not attempt.is_final for attempt in latest)

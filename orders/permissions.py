@@ -94,5 +94,3 @@ def can_stop_waiting(order: Order, membership: Membership) -> Answer:
     if any(attempt.state != AttemptState.PREPARED for attempt in open_attempts):
         return Refused("The order was sent. Only the vendor’s answer can end the waiting now.")
     return Allowed()
-
-

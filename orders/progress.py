@@ -84,7 +84,9 @@ def second_line(order: Order, explanations: tuple[Explanation, ...]) -> SecondLi
             return SecondLine(explanations[0].short if explanations else order.info.line)
         case OrderStatus.COMPLETED_WITH_ERRORS:
             items = len(order.lines.all())
-            return SecondLine(f"Provisioning failed: {len(refused_line_numbers(order)) or items} of {items} item{'s' if items != 1 else ''}")
+            return SecondLine(
+                f"Provisioning failed: {len(refused_line_numbers(order)) or items} of {items} item{'s' if items != 1 else ''}"
+            )
         case OrderStatus.SCHEDULED if order.scheduled_on:
             return SecondLine(f"Starts {order.scheduled_on.day} {order.scheduled_on:%b %Y}")
         case _:
@@ -128,7 +130,11 @@ def steps(order: Order) -> list[Step]:
     ordered = Step("Ordered", "done" if order.placed_at else "now", order.placed_at or order.created_at)
     match order.status:
         case OrderStatus.PROVISIONING_STARTED:
-            rest = [Step("Sent to vendor", "done" if sent else "now", sent), Step("Vendor approval", "now" if sent else ""), Step("Completed")]
+            rest = [
+                Step("Sent to vendor", "done" if sent else "now", sent),
+                Step("Vendor approval", "now" if sent else ""),
+                Step("Completed"),
+            ]
         case OrderStatus.PROVISIONING_FAILED:
             label = "Refused" if sent else "Stopped"
             rest = [Step("Sent to vendor", "done" if sent else "", sent), Step(label, "failed", order.changed_at), Step("Completed")]
@@ -168,7 +174,10 @@ def what_next(shown: Shown) -> str:
         if attempt.action:
             return f"{attempt.vendor} waits: {attempt.action} We look every few minutes and go on by ourselves."
         if attempt.try_number > 1 and attempt.state == AttemptState.PREPARED:
-            return f"{attempt.vendor} is busy or out of service. We try again by ourselves; nothing was sent so far, so you can also stop waiting."
+            return (
+                f"{attempt.vendor} is busy or out of service. We try again by ourselves; "
+                "nothing was bought so far, so you can also stop waiting."
+            )
     if order.status == OrderStatus.PROVISIONING_FAILED and shown.explanations:
         closing = " If it is no longer wanted, close it: it moves to Historical as Completed with Errors, with the reason."
         return " ".join(dict.fromkeys(explanation.fix for explanation in shown.explanations)) + closing

@@ -266,9 +266,11 @@ def record_auth_broken(attempt: PurchaseAttempt, why: str, journal: AttemptJourn
 
 def _save_fenced(attempt: PurchaseAttempt, *, next_action_at: datetime | None, **fields: object) -> bool:
     """Write the verdict, and wake the next action, if this worker still holds the attempt. False: somebody took over, whose word counts."""
-    written = PurchaseAttempt.objects.filter(pk=attempt.pk, fence=attempt.fence, lease_owner=attempt.lease_owner).exclude(
-        state__in=[AttemptState.SUCCEEDED, AttemptState.FAILED_DEFINITE]
-    ).update(lease_owner="", lease_until=None, next_action_at=next_action_at, woken_at=clock.now(), **fields)
+    written = (
+        PurchaseAttempt.objects.filter(pk=attempt.pk, fence=attempt.fence, lease_owner=attempt.lease_owner)
+        .exclude(state__in=[AttemptState.SUCCEEDED, AttemptState.FAILED_DEFINITE])
+        .update(lease_owner="", lease_until=None, next_action_at=next_action_at, woken_at=clock.now(), **fields)
+    )
     if not written:
         log.warning("%s: a newer claim holds this attempt; our answer stays as evidence", attempt)
     elif next_action_at:
@@ -341,7 +343,9 @@ def sweep() -> int:
     # A task was enqueued for each of these already. One that was not done by now was lost, or waits behind others.
     forgotten = Q(woken_at=None) | Q(woken_at__lt=now - timedelta(seconds=settings.REWAKE_SECONDS))
     woken = 0
-    for attempt_id in list(PurchaseAttempt.objects.due(now).filter(forgotten).order_by("next_action_at").values_list("pk", flat=True)[:200]):
+    for attempt_id in list(
+        PurchaseAttempt.objects.due(now).filter(forgotten).order_by("next_action_at").values_list("pk", flat=True)[:200]
+    ):
         with transaction.atomic():
             if PurchaseAttempt.objects.due(now).filter(forgotten, pk=attempt_id).update(woken_at=now):
                 wake(lifecycle.RUN_ATTEMPT, attempt_id)
@@ -361,8 +365,16 @@ def expire_leases(now: datetime) -> int:
     for attempt in list(expired.select_related("order", "vendor")[:200]):
         with transaction.atomic():
             order = lifecycle.lock(attempt.order)
-            changed = PurchaseAttempt.objects.filter(pk=attempt.pk, state=AttemptState.SENDING, fence=attempt.fence, lease_until__lt=now).update(
-                state=AttemptState.UNKNOWN, lease_owner="", lease_until=None, unknown_since=attempt.sent_at or now, asked=0, next_action_at=now, woken_at=None
+            changed = PurchaseAttempt.objects.filter(
+                pk=attempt.pk, state=AttemptState.SENDING, fence=attempt.fence, lease_until__lt=now
+            ).update(
+                state=AttemptState.UNKNOWN,
+                lease_owner="",
+                lease_until=None,
+                unknown_since=attempt.sent_at or now,
+                asked=0,
+                next_action_at=now,
+                woken_at=None,
             )
             if changed:
                 lifecycle.record(order, "outcome_unknown", None, attempt=attempt.number, vendor=attempt.vendor.name)

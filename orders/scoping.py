@@ -16,7 +16,7 @@ from orders.models import Membership, Order, Seller, User
 class SellerRequest(HttpRequest):
     """A request of a signed-in member of a seller."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     seller: Seller
     membership: Membership
     htmx: HtmxDetails
@@ -45,11 +45,7 @@ class SellerMiddleware:
             return None
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
-        membership = (
-            Membership.objects.select_related("seller")
-            .filter(user=request.user, is_active=True, seller__is_active=True)
-            .first()
-        )
+        membership = Membership.objects.select_related("seller").filter(user=request.user, is_active=True, seller__is_active=True).first()
         if membership is None:
             return render(request, "no_seller.html", status=403)
         request.membership, request.seller = membership, membership.seller  # type: ignore[attr-defined]
@@ -65,5 +61,3 @@ def seller_context(request: HttpRequest) -> dict[str, object]:
     membership: Membership = request.membership  # type: ignore[attr-defined]
     attention = Order.objects.for_seller(seller).filter(needs_attention=True)[:100].count()
     return {"seller": seller, "membership": membership, "attention_count": attention}
-
-

@@ -83,9 +83,7 @@ def apply(orders: OrderQuerySet, filters: Filters) -> OrderQuerySet:
 def matching(q: str) -> Q:
     """Order number (also without SO-), customer, domain, or purchase-order number."""
     number = q.upper() if q.upper().startswith("SO-") else f"SO-{q}"
-    return (
-        Q(number__startswith=number) | Q(customer__name__icontains=q) | Q(customer__domain__icontains=q) | Q(reference__icontains=q)
-    )
+    return Q(number__startswith=number) | Q(customer__name__icontains=q) | Q(customer__domain__icontains=q) | Q(reference__icontains=q)
 
 
 # --- pages
@@ -158,7 +156,9 @@ def recent_counts(seller: Seller) -> Counts:
     )
     counted = {
         view.slug: sum(
-            1 for status, attention in rows[:COUNT_LIMIT] if (not view.statuses or status in view.statuses) and (attention or not view.attention)
+            1
+            for status, attention in rows[:COUNT_LIMIT]
+            if (not view.statuses or status in view.statuses) and (attention or not view.attention)
         )
         for view in RECENT_VIEWS
     }

@@ -61,7 +61,9 @@ WORDINGS = {
     ),
     "vendor_answered": Wording("The vendor’s answer arrived", _attempt, "info", "check"),
     "vendor_busy": Wording("Vendor busy", _next_try, glyph="clock"),
-    "account_paused": Wording("Waiting for our login", lambda data: f"Our login at {data.get('vendor', 'the vendor')} is being renewed by staff."),
+    "account_paused": Wording(
+        "Waiting for our login", lambda data: f"Our login at {data.get('vendor', 'the vendor')} is being renewed by staff."
+    ),
     "refused": Wording("Refused by the vendor", _attempt, "bad", "st-failed"),
     "stopped": Wording("Waiting stopped", lambda data: "Nothing was sent.", glyph="x"),
     "failed": Wording("Provisioning failed", lambda data: "Nothing was bought.", "bad", "st-failed"),

@@ -5,6 +5,7 @@ whatever a lost task would have done.
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.tasks import Task
 from django.utils.module_loading import import_string
@@ -12,5 +13,5 @@ from django.utils.module_loading import import_string
 
 def wake(task_path: str, *args: object, at: datetime | None = None) -> None:
     """Enqueue the task with JSON arguments; `at` is the earliest instant to run it."""
-    task: Task = import_string(task_path)
+    task: Task[Any, Any] = import_string(task_path)
     (task.using(run_after=at) if at else task).enqueue(*args)

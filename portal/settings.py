@@ -24,7 +24,9 @@ def env(name: str, default: str | None = None) -> str:
         return Path(file).read_text().strip()
     value = os.environ.get(name, default)
     if value is None:
-        raise ImproperlyConfigured(f"{name} is not set. The {PROFILE} profile does not start without it; README, section Settings, explains it.")
+        raise ImproperlyConfigured(
+            f"{name} is not set. The {PROFILE} profile does not start without it; README, section Settings, explains it."
+        )
     return value
 
 

@@ -1,6 +1,6 @@
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
 from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
 
 
 class StaffSite(AdminSite):

@@ -81,7 +81,9 @@ class LineForm(forms.Form):
         data = super().clean() or self.cleaned_data
         offer = data.get("offer")
         if offer is None:
-            if not self.errors and (self.data.get(self.add_prefix("offer")) or self.data.get(self.add_prefix("quantity")) not in ("", "1", None)):
+            if not self.errors and (
+                self.data.get(self.add_prefix("offer")) or self.data.get(self.add_prefix("quantity")) not in ("", "1", None)
+            ):
                 self.add_error("offer", "Choose an offer, or remove this line.")
             return data
         quantity = data.get("quantity")
@@ -93,7 +95,10 @@ class LineForm(forms.Form):
             self.price = self._prices.of(offer, data.get("plan") or "")
             if self.price is None:
                 sold = self._prices.plans(offer)
-                self.add_error("plan", f"Sold with {' · '.join(sold)}." if sold else "This offer has no price for this customer’s country and currency.")
+                self.add_error(
+                    "plan",
+                    f"Sold with {' · '.join(sold)}." if sold else "This offer has no price for this customer’s country and currency.",
+                )
         return data
 
     @property
@@ -124,14 +129,16 @@ class OrderLinesForm:
     Works without JavaScript: adding and removing a line are buttons that send the form, and lose nothing (`draft`).
     """
 
-    def __init__(self, seller: Seller, order: Order | None, *, data: Any = None, head: dict[str, Any] | None = None, rows: Any = None) -> None:
+    def __init__(
+        self, seller: Seller, order: Order | None, *, data: Any = None, head: dict[str, Any] | None = None, rows: Any = None
+    ) -> None:
         self.seller, self.order, self.data = seller, order, data
         self.head = OrderForm(data, initial=head, seller=seller, order=order)
         code = data.get("customer", "") if data is not None else (head or {}).get("customer", "")
         self.customer = Customer.objects.for_seller(seller).filter(code=str(code)[:12]).first()
         prices = Prices(self.customer, seller)
         self.currency = prices.currency
-        common = {
+        common: dict[str, Any] = {
             "offers": Offer.objects.sellable().select_related("vendor").order_by("vendor__name", "title", "id"),
             "prices": prices,
             "use_required_attribute": False,

@@ -17,7 +17,7 @@ from orders.lifecycle import LineInput
 from orders.models import Customer, Membership, Offer, Order, Price, Role, Seller, User, Vendor, VendorAccount
 from portal.settings import local_key
 
-PASSWORD = "try-the-portal-2026"
+PASSWORD = "try-the-portal-2026"  # noqa: S105  (loopback only, printed by `up`)
 LOGINS = (
     ("admin@harbour.example", "seller admin of Harbour Cloud Ltd"),
     ("manager@harbour.example", "account manager of Harbour Cloud Ltd"),

@@ -33,7 +33,7 @@ class Child:
             env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,
             process_group=0,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         self.started_at = time.monotonic()
         self.start_again_at = 0.0

@@ -139,7 +139,9 @@ class Price(models.Model):
     class Meta:
         ordering = ["offer", "term", "billing_cycle"]
         constraints = [
-            models.UniqueConstraint(fields=["offer", "market", "currency", "term", "billing_cycle", "valid_from"], name="one_price_at_a_time"),
+            models.UniqueConstraint(
+                fields=["offer", "market", "currency", "term", "billing_cycle", "valid_from"], name="one_price_at_a_time"
+            ),
             models.CheckConstraint(condition=Q(term_cost__gte=0) & Q(term_price__gte=0), name="price_is_not_negative"),
         ]
 

@@ -43,9 +43,13 @@ class FailureReason(models.Model):
     """Our words for one answer of a vendor. `{vendor}` in a text becomes the vendor's name."""
 
     slug = models.SlugField(max_length=60, unique=True, help_text="Anchor on the help page.")
-    dialect = models.SlugField(max_length=40, blank=True, validators=[known_dialect], help_text="Whose codes these are. Empty: any vendor’s.")
+    dialect = models.SlugField(
+        max_length=40, blank=True, validators=[known_dialect], help_text="Whose codes these are. Empty: any vendor’s."
+    )
     http_status = models.PositiveIntegerField(default=0, help_text="0: any.")
-    code = models.CharField(max_length=160, blank=True, help_text="The vendor’s code; “3000:BillingProfile.Email” is 3000 for that property.")
+    code = models.CharField(
+        max_length=160, blank=True, help_text="The vendor’s code; “3000:BillingProfile.Email” is 3000 for that property."
+    )
     short = models.CharField(max_length=40, help_text="For the row, for example “Contact email isn’t valid”.")
     summary = models.CharField(max_length=60, help_text="One plain sentence, no code, no blame.")
     meaning = models.TextField(help_text="What it means for money and service.")

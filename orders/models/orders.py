@@ -38,7 +38,7 @@ class SafeRefresh(models.Model):
         saved = {name: self.__dict__.pop(name) for name in protected if name in self.__dict__ and (fields is None or name in fields)}
         if fields is None:
             fields = [field.attname for field in self._meta.concrete_fields if field.attname not in deferred]
-            self._prefetched_objects_cache = {}
+            self._prefetched_objects_cache: dict[str, Any] = {}
         try:
             models.Model.refresh_from_db(self, using=using, fields=fields, from_queryset=from_queryset)
         finally:
@@ -136,7 +136,9 @@ class Order(SafeRefresh):
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=OrderStatus.values), name="order_status_is_one_of_ten"),
-            models.CheckConstraint(condition=~Q(status="scheduled") | Q(scheduled_for__isnull=False), name="scheduled_order_has_an_instant"),
+            models.CheckConstraint(
+                condition=~Q(status="scheduled") | Q(scheduled_for__isnull=False), name="scheduled_order_has_an_instant"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -173,20 +175,20 @@ class Order(SafeRefresh):
             return "Quote"
         return self.get_kind_display()
 
-    # --- conditions of transitions
+    # --- conditions of transitions; `Any`, because django-fsm types what it passes as a plain Model
 
-    def allows_start(self) -> bool:
+    def allows_start(self: Any) -> bool:
         """Start is refused while any line is of a vendor that keeps no cart, Microsoft for one (product.md rule 1)."""
         return all(line.offer.vendor.capabilities.allows_start for line in self.lines.select_related("offer__vendor"))
 
-    def refuses_start(self) -> bool:
+    def refuses_start(self: Any) -> bool:
         return not self.allows_start()
 
-    def has_lines(self) -> bool:
-        return self.lines.exists()
+    def has_lines(self: Any) -> bool:
+        return bool(self.lines.exists())
 
-    def is_change(self) -> bool:
-        return self.kind == self.Kind.CHANGE
+    def is_change(self: Any) -> bool:
+        return bool(self.kind == self.Kind.CHANGE)
 
     # --- transitions: all the edges there are (product.md section 2); none leaves a historical status, none has source "*"
 

@@ -144,13 +144,13 @@ class PurchaseAttempt(models.Model):
     class Meta:
         ordering = ["number", "id"]
         indexes = [
-            models.Index(
-                fields=["next_action_at"], name="attempt_due", condition=~Q(state__in=["succeeded", "failed_definite"])
-            ),
+            models.Index(fields=["next_action_at"], name="attempt_due", condition=~Q(state__in=["succeeded", "failed_definite"])),
         ]
         constraints = [
             # The at-most-once rule: while one attempt may still buy, or has bought, no second one can exist.
-            models.UniqueConstraint(fields=["order", "vendor"], condition=~Q(state="failed_definite"), name="one_open_attempt_per_order_and_vendor"),
+            models.UniqueConstraint(
+                fields=["order", "vendor"], condition=~Q(state="failed_definite"), name="one_open_attempt_per_order_and_vendor"
+            ),
             models.UniqueConstraint(fields=["order", "vendor", "number"], name="one_attempt_per_number"),
             models.CheckConstraint(condition=Q(state__in=AttemptState.values), name="attempt_state_is_known"),
             models.CheckConstraint(condition=~Q(state="failed_definite") | ~Q(failure_class=""), name="refused_attempt_says_why"),
@@ -214,7 +214,9 @@ class Failure(models.Model):
     """One definite no of a vendor, with the vendor's own words, unchanged."""
 
     attempt = models.ForeignKey(PurchaseAttempt, on_delete=models.PROTECT, related_name="failures")
-    line = models.ForeignKey(OrderLine, on_delete=models.PROTECT, null=True, blank=True, related_name="failures", help_text="Empty: the whole attempt.")
+    line = models.ForeignKey(
+        OrderLine, on_delete=models.PROTECT, null=True, blank=True, related_name="failures", help_text="Empty: the whole attempt."
+    )
     code = models.CharField(max_length=60, blank=True)
     http_status = models.PositiveIntegerField(null=True, blank=True)
     field = models.CharField(max_length=100, blank=True, help_text="The property that the vendor named.")

@@ -310,9 +310,7 @@ class PartnerCenter:
                     break
 
     def _unfulfilled(self, tenant: str, ref: str, journal: Journal) -> set[int]:
-        answer = self._read(
-            f"provisioning of {ref}", Call("GET", f"/v1/customers/{tenant}/orders/{ref}/provisioningstatus"), journal
-        )
+        answer = self._read(f"provisioning of {ref}", Call("GET", f"/v1/customers/{tenant}/orders/{ref}/provisioningstatus"), journal)
         items = json.loads(answer.body or b"[]")
         items = items if isinstance(items, list) else _list(items, "items")
         return {int(item.get("lineItemNumber", -1)) for item in items if item.get("status") == "unfulfilled"}

@@ -22,8 +22,18 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _page(request, 500, "Something broke on our side", "Nothing you typed was sent to a vendor by this. Go back and try again; if it stays, tell our staff the time.")
+    return _page(
+        request,
+        500,
+        "Something broke on our side",
+        "Nothing you typed was sent to a vendor by this. Go back and try again; if it stays, tell our staff the time.",
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _page(request, 403, "This form is too old", "Your session ended or the form is from another one. Go back, reload the page and send it again.")
+    return _page(
+        request,
+        403,
+        "This form is too old",
+        "Your session ended or the form is from another one. Go back, reload the page and send it again.",
+    )

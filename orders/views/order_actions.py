@@ -30,7 +30,8 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
             return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
         if not shown.place:
             return conflict(request, shown.order, shown.place.reason)
-        return render(request, "orders/order_review.html", {"shown": shown, "order": shown.order, "token": submissions.new_token()})
+        context = {"shown": shown, "order": shown.order, "token": submissions.new_token(), "cancel_days": _cancel_days(shown.order)}
+        return render(request, "orders/order_review.html", context)
 
     def work() -> str:
         order = lifecycle.place(shown.order, by=request.user)
@@ -129,6 +130,12 @@ def note(request: SellerRequest, number: str) -> HttpResponse:
         return redirect(submissions.once(request.seller, request.POST, work))
     except submissions.OtherContent:
         return other_content(request)
+
+
+def _cancel_days(order: Order) -> int:
+    """Days in which everything of the order may still be cancelled; 0 when a vendor has no such window."""
+    windows = [line.offer.vendor.capabilities.cancel_window for line in order.lines.all()]
+    return min((window.days if window else 0 for window in windows), default=0)
 
 
 def _shown(request: SellerRequest, order: Order) -> Shown:

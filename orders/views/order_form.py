@@ -143,9 +143,7 @@ def _field_name(explanation: Explanation, order: Order) -> str:
     lines: list[OrderLine] = list(order.lines.all())
     named = {line.pk for line in explanation.lines}
     attempt_vendor = explanation.failure.attempt.vendor_id
-    index = next(
-        (index for index, line in enumerate(lines) if (line.pk in named if named else line.offer.vendor_id == attempt_vendor)), 0
-    )
+    index = next((index for index, line in enumerate(lines) if (line.pk in named if named else line.offer.vendor_id == attempt_vendor)), 0)
     return f"lines-{index}-{field.removeprefix('lines-')}"
 
 

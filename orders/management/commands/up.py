@@ -42,7 +42,11 @@ class Command(BaseCommand):
         is_new = demo.load(sandbox_url=f"http://127.0.0.1:{sandbox_port}")
         connections.close_all()
         say("Demo data loaded." if is_new else "Kept the data that was there. `--fresh` begins anew.")
-        say(f"\n  Seller Portal   http://127.0.0.1:{port}/\n  Staff admin     http://127.0.0.1:{port}/admin/\n\n  Sign in with (password of all: {demo.PASSWORD})")
+        say(
+            f"\n  Seller Portal   http://127.0.0.1:{port}/"
+            f"\n  Staff admin     http://127.0.0.1:{port}/admin/"
+            f"\n\n  Sign in with (password of all: {demo.PASSWORD})"
+        )
         for email, role in demo.LOGINS:
             say(f"    {email:<28} {role}")
         say("\n  Ctrl-C stops everything.\n")
@@ -89,4 +93,4 @@ def _refuse_unwritable(folder: Path) -> None:
 
 def _begin_again() -> None:
     """Start this command once more, without --fresh, in a process that makes new keys."""
-    os.execv(sys.executable, [sys.executable, *(argument for argument in sys.argv if argument != "--fresh")])
+    os.execv(sys.executable, [sys.executable, *(word for word in sys.argv if word != "--fresh")])  # noqa: S606
