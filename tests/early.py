@@ -4,6 +4,7 @@ Whatever the shell says, tests run with the test profile, a run-time folder of t
 database of the shell's.
 """
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ for name in ("DATABASE_URL", "SECRET_KEY", "CREDENTIAL_KEYS", "PURCHASE_DEADLINE
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)
 VAR = os.environ["PORTAL_VAR"] = tempfile.mkdtemp(prefix="portal-tests-")
+# For a start that fails early; xdist's workers end without it.
+atexit.register(shutil.rmtree, VAR, ignore_errors=True)
 
 
 @pytest.hookimpl(trylast=True)

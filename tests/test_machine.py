@@ -11,7 +11,7 @@ from django_fsm import TransitionNotAllowed
 
 from orders import clock as time
 from orders import lifecycle, quoting
-from orders.models import Order, OrderLine
+from orders.models import Order, OrderLine, VendorAccount
 from orders.statuses import HISTORICAL, RECENT, TABLE, OrderStatus, Section
 from tests.harness.clock import Clock
 from tests.harness.databases import Database, contents
@@ -254,6 +254,15 @@ def test_an_order_without_lines_goes_nowhere(world: World, verb: str) -> None:
     with pytest.raises(TransitionNotAllowed):
         VERBS[verb](order, world)
     assert again(order).status == DRAFT
+
+
+def test_an_order_that_no_account_can_buy_stays_as_it_was(world: World) -> None:
+    order = order_in(DRAFT, world, world.line(), world.line(world.premium_monthly))
+    VendorAccount.objects.filter(vendor=world.northgate).update(is_active=False)
+    rows = contents()
+    with pytest.raises(lifecycle.Refusal, match="no account at Northgate Backup"):
+        lifecycle.place(order, by=world.harbour.admin)
+    assert contents() == rows
 
 
 def test_only_a_change_is_scheduled(world: World) -> None:
