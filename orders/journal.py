@@ -6,7 +6,7 @@ from django.db import models, transaction
 
 from orders import clock
 from orders.models import CustomerTenant, PurchaseAttempt, VendorExchange
-from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, decides, new_key
+from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, can_decide, new_key
 
 # What support needs of an answer; credentials are not among them.
 KEPT_HEADERS = ("content-type", "retry-after", "ms-cv", "ms-serverid", "ms-requestid", "ms-correlationid")
@@ -18,10 +18,11 @@ class LostLease(Exception):
 
 
 class AttemptJournal:
-    """See vendors.contract.Journal. Must be used outside a transaction."""
+    """See vendors.contract.Journal. Must be used outside a transaction. `decides` is the connector's."""
 
-    def __init__(self, attempt: PurchaseAttempt) -> None:
+    def __init__(self, attempt: PurchaseAttempt, decides: Callable[[str, Answer], bool] | None = None) -> None:
         self._attempt = attempt
+        self._decides = decides or (lambda step, answer: can_decide(answer.status))
 
     def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
         if (stored := self.answered(step)) is not None:
@@ -51,8 +52,9 @@ class AttemptJournal:
 
     def answered(self, step: str) -> Answer | None:
         for row in self._exchanges(step).filter(kind=Kind.ANSWER, is_write=True):
-            if row.http_status and decides(row.http_status):
-                return Answer(row.http_status, row.headers, bytes(row.body))
+            answer = Answer(row.http_status or 0, row.headers, bytes(row.body))
+            if self._decides(step, answer):
+                return answer
         return None
 
     def was_sent(self, step: str) -> bool:

@@ -12,8 +12,10 @@ Source: product.md rules 2, 4-6.
 import logging
 import os
 import socket
+from contextlib import closing
 from datetime import datetime, timedelta
 
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -35,7 +37,7 @@ from orders.models.purchases import MAX_TRIES, storable
 from orders.statuses import OrderStatus
 from orders.vendors import registry
 from orders.vendors.contract import AuthBroken, Bought, Busy, NothingSent, OutcomeUnknown, Phase, Refusal, Rejected, Snapshot
-from orders.vendors.http import Login
+from orders.vendors.http import ForbiddenAddress, Login
 from orders.wake import wake
 
 log = logging.getLogger(__name__)
@@ -49,9 +51,16 @@ def run(attempt_id: int) -> None:
     attempt = claim(attempt_id)
     if attempt is None:
         return
-    journal = AttemptJournal(attempt)
     try:
-        snapshot = registry.connect(attempt.vendor.connector, login_to(attempt.account)).advance(attempt.order_request(), journal)
+        connector = registry.connect(attempt.vendor.connector, login_to(attempt.account))
+    except (ForbiddenAddress, InvalidToken) as error:
+        # The account can't be used as it is set up; that is no order's fault.
+        record_auth_broken(attempt, f"{type(error).__name__}: {error}".strip(": "), AttemptJournal(attempt))
+        return
+    journal = AttemptJournal(attempt, connector.decides)
+    try:
+        with closing(connector):
+            snapshot = connector.advance(attempt.order_request(), journal)
     except LostLease:
         log.warning("%s: the lease ended while talking to the vendor; whoever holds it goes on", attempt)
     except Rejected as error:
@@ -142,7 +151,8 @@ def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
     if attempt.state == AttemptState.APPROVED and state == AttemptState.ACCEPTED:
         # The vendor never goes back from approved to waiting; a word of that kind is kept and changes nothing.
         state = AttemptState.APPROVED
-    changed = (state, snapshot.raw_status, snapshot.action) != (attempt.state, attempt.vendor_status, attempt.action)
+    vendor_status = snapshot.raw_status[:60]
+    changed = (state, vendor_status, snapshot.action) != (attempt.state, attempt.vendor_status, attempt.action)
     asked = 0 if changed else attempt.asked + 1
     next_at = None if state == AttemptState.SUCCEEDED else _after(settings.POLL_SECONDS, asked)
     saved = _save_fenced(
@@ -150,7 +160,7 @@ def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
         state=state,
         unknown_since=None,
         vendor_order_ref=snapshot.order_refs[0] if snapshot.order_refs else attempt.vendor_order_ref,
-        vendor_status=snapshot.raw_status[:60],
+        vendor_status=vendor_status,
         action=snapshot.action,
         asked=asked,
         next_action_at=next_at,
@@ -239,7 +249,7 @@ def record_unknown(attempt: PurchaseAttempt, why: str) -> None:
     if _save_fenced(
         attempt,
         state=keep,
-        unknown_since=attempt.unknown_since or now,
+        unknown_since=(attempt.unknown_since or now) if keep == AttemptState.UNKNOWN else None,
         asked=attempt.asked + 1,
         next_action_at=_after(settings.UNKNOWN_SECONDS, attempt.asked),
     ):
@@ -322,7 +332,8 @@ def _record_bought(attempt: PurchaseAttempt, order: Order, bought: tuple[Bought,
 
 
 def _report(kind: str, attempt: PurchaseAttempt, detail: str) -> None:
-    Incident.objects.create(kind=kind, order=attempt.order, detail=detail, at=clock.now())
+    """Tell staff, once while it is open: the next asking would find the same again."""
+    Incident.objects.get_or_create(kind=kind, order=attempt.order, closed_at=None, defaults={"detail": detail, "at": clock.now()})
 
 
 def _pause(steps: list[int], index: int) -> timedelta:
@@ -355,6 +366,9 @@ def sweep() -> int:
             lifecycle.fire(order)
         except lifecycle.Refusal as refusal:
             log.info("%s was not fired: %s", order, refusal)
+        except Exception:
+            # One order that can't be fired must not keep the others waiting.
+            log.exception("%s could not be fired", order)
     return woken
 
 

@@ -188,8 +188,8 @@ SILENCED_SYSTEM_CHECKS = ["axes.W001"]
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 # One vendor call must end before its lease does: an expired lease means that nobody is sending any more.
-PURCHASE_DEADLINE_SECONDS = env_number("PURCHASE_DEADLINE_SECONDS", 90)
-PURCHASE_LEASE_SECONDS = env_number("PURCHASE_LEASE_SECONDS", 180)
+PURCHASE_DEADLINE_SECONDS = env_number("PURCHASE_DEADLINE_SECONDS", {"production": 90, "demo": 20, "test": 3}[PROFILE])
+PURCHASE_LEASE_SECONDS = env_number("PURCHASE_LEASE_SECONDS", {"production": 180, "demo": 30, "test": 4}[PROFILE])
 if PURCHASE_LEASE_SECONDS <= PURCHASE_DEADLINE_SECONDS:
     raise ImproperlyConfigured("PURCHASE_LEASE_SECONDS must be longer than PURCHASE_DEADLINE_SECONDS.")
 # Waits of the engine, in seconds; the demo's vendor answers in seconds, so its portal asks in seconds.
@@ -197,7 +197,7 @@ POLL_SECONDS = [2, 2, 3, 5, 5, 10] if IS_LOCAL else [10, 30, 120, 300, 900]
 UNKNOWN_SECONDS = [1, 2, 5, 15] if IS_LOCAL else [60, 120, 300, 900, 3600, 21600]
 BUSY_SECONDS = [4, 6, 8, 10] if IS_LOCAL else [60, 120, 300, 900]
 SWEEP_SECONDS = env_number("SWEEP_SECONDS", 1 if IS_LOCAL else 5)
-REWAKE_SECONDS = 5 if IS_LOCAL else 60
+REWAKE_SECONDS = 3 if IS_LOCAL else 60
 # Loopback vendors over plain http exist in the demo and the tests only.
 VENDOR_ALLOW_LOOPBACK = IS_LOCAL
 # Whole seconds that the demo and the tests add to the clock; the sandbox vendor reads the same file.

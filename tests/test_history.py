@@ -244,6 +244,11 @@ def test_no_line_is_moved_into_history(history: Scene, db: None) -> None:
         history.open.lines.update(order=history.orders["completed"], position=97)
 
 
+def test_no_line_is_moved_out_of_history(history: Scene, db: None) -> None:
+    with pytest.raises(IntegrityError, match="line of a historical order"), transaction.atomic():
+        OrderLine.objects.filter(pk=history.orders["completed"].lines.last().pk).update(order=history.open, position=97)
+
+
 def test_notes_and_events_are_added_to_history(history: Scene, db: None) -> None:
     order = history.orders["completed"]
     lifecycle.add_note(order, "Asked for an invoice.", by=history.world.harbour.viewer)

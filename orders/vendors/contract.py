@@ -169,8 +169,8 @@ class Journal(Protocol):
         """Do a call that changes something at the vendor, at most once per step.
 
         An answered step returns its stored answer without a call. An unanswered one is sent again with the stored bytes
-        and the stored key. `send` gets the call and the key. An answer that decides nothing (408, 409, 425, 429, 5xx) is
-        kept as evidence and leaves the step unanswered. Raises what `send` raises.
+        and the stored key. `send` gets the call and the key. An answer that decides nothing (Connector.decides) is kept as
+        evidence and leaves the step unanswered. Raises what `send` raises.
         """
         ...
 
@@ -200,6 +200,14 @@ class Connector(Protocol):
     dialect: str  # whose error codes it speaks: the failure catalogue is keyed by it
     capabilities: Capabilities
 
+    def close(self) -> None:
+        """The conversation is over."""
+        ...
+
+    def decides(self, step: str, answer: Answer) -> bool:
+        """Whether this is the vendor's last word on a writing step. When in doubt it is not, and the step is asked again."""
+        ...
+
     def advance(self, order: OrderRequest, journal: Journal) -> Snapshot:
         """Buy, or go on buying, or look what became of it: continues where this journal stopped.
 
@@ -208,8 +216,8 @@ class Connector(Protocol):
         ...
 
 
-def decides(status: int) -> bool:
-    """Whether an HTTP status can be a final answer to a writing call; a time-out, a conflict or a 5xx can't."""
+def can_decide(status: int) -> bool:
+    """Whether an HTTP status can be a last word on a writing call; a time-out, a conflict, "too many" or a 5xx can't."""
     return status < 500 and status not in {408, 409, 425, 429}
 
 

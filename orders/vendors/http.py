@@ -67,6 +67,10 @@ class Client:
         self._deadline = time.monotonic() + login.deadline_seconds
         self._http = httpx.Client(follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"})
 
+    def close(self) -> None:
+        """Let go of the connections that were kept open."""
+        self._http.close()
+
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send once. Raises NothingSent when no byte left, OutcomeUnknown when no whole answer came back."""
         left = self._deadline - time.monotonic()

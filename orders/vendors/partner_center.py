@@ -33,7 +33,7 @@ from orders.vendors.contract import (
     Refusal,
     Rejected,
     Snapshot,
-    decides,
+    can_decide,
     new_key,
 )
 from orders.vendors.http import Client, Login
@@ -60,6 +60,21 @@ class PartnerCenter:
     def __init__(self, login: Login) -> None:
         self._login = login
         self._client = Client(login)
+
+    def close(self) -> None:
+        """See contract.Connector.close."""
+        self._client.close()
+
+    def decides(self, step: str, answer: Answer) -> bool:
+        """See contract.Connector.decides. Of the checkout only Microsoft's own error with a code, or orders, are believed."""
+        if not can_decide(answer.status):
+            return False
+        data = _parsed(answer)
+        if answer.status < 300:
+            # A cut-off or empty success says nothing that we could go on with.
+            return bool(data) and (step != CHECKOUT or bool(_list(data, "orders") or _list(data, "orderErrors")))
+        code = refusals_of(answer)[0].code
+        return code not in LOOK_AGAIN and (step != CHECKOUT or bool(code))
 
     # --- the order of things
 
@@ -89,7 +104,7 @@ class PartnerCenter:
                 raise Busy(Refusal("", None, str(error))) from error
         if answer.status == 429:
             raise busy(answer)
-        if not decides(answer.status):
+        if not self.decides(CUSTOMER, answer):
             # Creating a customer buys nothing, but a second one would burn the domain: ask again with the same key.
             raise OutcomeUnknown(f"{answer.status} to {CUSTOMER}")
         if answer.status != 201:
@@ -156,7 +171,7 @@ class PartnerCenter:
                     answer = journal.write(step, Call("POST", f"/v1/customers/{tenant}/carts", body), self._send)
                 except (NothingSent, OutcomeUnknown) as error:
                     raise Busy(Refusal("", None, str(error))) from error
-            if not decides(answer.status):
+            if not self.decides(step, answer):
                 raise busy(answer)
             if answer.status == 201:
                 return self._checked_cart(order, answer)
@@ -221,7 +236,7 @@ class PartnerCenter:
             if had_left:
                 raise OutcomeUnknown(str(error)) from error
             raise Busy(Refusal("", None, str(error))) from error
-        if not decides(answer.status):
+        if not self.decides(CHECKOUT, answer):
             raise OutcomeUnknown(f"{answer.status} to {CHECKOUT}")
 
     def _look(self, order: OrderRequest, journal: Journal) -> Snapshot:
@@ -231,10 +246,7 @@ class PartnerCenter:
         if checkout is None:
             raise OutcomeUnknown("The checkout has no answer yet.")
         if checkout.status != 201:
-            found = refusals_of(checkout)
-            if any(refusal.code in LOOK_AGAIN for refusal in found):
-                raise OutcomeUnknown(f"{checkout.status} to {CHECKOUT}: {found[0].text}")
-            raise Rejected(found)
+            raise Rejected(refusals_of(checkout))
         cart, result = _parsed(cart_answer), _parsed(checkout)
         return self._tell(order, cart, result, journal.tenant(), checkout, journal)
 
@@ -244,9 +256,7 @@ class PartnerCenter:
         by_item = dict(zip((line.number for line in order.lines), self._in_order(cart), strict=False))
         refusals = list(self._group_refusals(by_item, result, checkout))
         if not _list(result, "orders"):
-            if refusals:
-                raise Rejected(refusals)
-            raise OutcomeUnknown("The checkout answered neither orders nor errors.")
+            raise Rejected(refusals)
         open_lines = {number: item for number, item in by_item.items() if number not in {refusal.line for refusal in refusals}}
         bought: list[Bought] = []
         refs, words, action, phase = [], [], "", Phase.DONE
@@ -335,7 +345,7 @@ class PartnerCenter:
             if _in_doubt(journal):
                 raise OutcomeUnknown(str(error)) from error
             raise Busy(Refusal("", None, str(error))) from error
-        if not decides(answer.status):
+        if not can_decide(answer.status):
             if _in_doubt(journal):
                 raise OutcomeUnknown(f"{answer.status} to {step}")
             raise busy(answer)
@@ -410,7 +420,8 @@ _ORDER_OF_PHASES = [Phase.UNKNOWN, Phase.ACTION, Phase.ACCEPTED, Phase.APPROVED,
 
 def _in_doubt(journal: Journal) -> bool:
     """Whether a checkout may have bought, or an unanswered call may have created the customer and used up the domain."""
-    return journal.was_sent(CHECKOUT) or (journal.was_sent(CUSTOMER) and journal.answered(CUSTOMER) is None)
+    unfinished = not journal.tenant() and journal.was_sent(CUSTOMER) and journal.answered(CUSTOMER) is None
+    return unfinished or journal.was_sent(CHECKOUT)
 
 
 def _least(one: Phase, other: Phase) -> Phase:

@@ -1,0 +1,1 @@
+"""What the walls between sellers, roles and strangers are tested with."""
