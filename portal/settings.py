@@ -53,11 +53,14 @@ def local_key(name: str) -> str:
     if PROFILE == "test":
         return f"test-{name}-" + "0" * 40
     path = VAR_DIR / f"{name}.key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48))
-    return path.read_text()
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(48))
+        return path.read_text()
+    except OSError as error:
+        raise ImproperlyConfigured(f"The folder {VAR_DIR} can't be written: {error.strerror}. The portal keeps its data there.") from None
 
 
 DEBUG = False

@@ -70,6 +70,8 @@ def live(request: SellerRequest) -> HttpResponse:
     on_page = dict(row.partition("@")[::2] for row in request.GET.getlist("row")[:LIVE_LIMIT])
     found = recently.filter(number__in=on_page).for_list().order_by("-changed_at", "-id")
     changed = [order for order in found if on_page[order.number] != order.stamp]
+    if request.GET.get("page") == "order":
+        return render(request, "orders/order_live_page.html", {"order": changed[0]}) if changed else HttpResponse(status=204)
     filters = _filters(request, section)
     elsewhere = search.apply(mine.filter(changed_at__gt=opened), filters).exclude(number__in=on_page)
     fresh = len(elsewhere.values_list("pk")[: LIVE_LIMIT + 1])

@@ -47,6 +47,7 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "note_form": note_form or NoteForm(initial={"token": submissions.new_token()}),
         "may_write": permissions.can_write(request.membership),
         "token": submissions.new_token(),
+        "since": order.changed_at.isoformat(),
     }
     return render(request, "orders/order_detail.html", context, status=status)
 

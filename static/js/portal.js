@@ -113,8 +113,13 @@
   document.addEventListener("focusout", letGo);
   document.addEventListener("toggle", letGo, true);
 
+  /* The page of one order follows by itself unless somebody reads or types in it; then it only offers to. */
+  const isReading = () => document.querySelector("main details[open], main :popover-open") !== null || document.querySelector("main")?.contains(document.activeElement);
+  const follow = () => { if (document.querySelector("[data-changed]") && !isReading()) location.reload(); };
+
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== live) return;
+    follow();
     failures = event.detail.successful ? 0 : failures + 1;
     if (event.detail.successful) lastChecked = Date.now();
     document.querySelectorAll("[data-copy][hidden]").forEach((node) => node.removeAttribute("hidden"));
