@@ -29,6 +29,6 @@ def offset() -> timedelta:
     if settings.CLOCK_FILE is None:
         return timedelta()
     try:
-        return timedelta(seconds=int(settings.CLOCK_FILE.read_text()))
+        return timedelta(seconds=int(settings.CLOCK_FILE.read_text() or 0))
     except FileNotFoundError:
         return timedelta()

@@ -14,6 +14,7 @@ from orders.statuses import HISTORICAL, OrderStatus
 PREFIX = "guard_"
 CLOSED = ", ".join(f"'{status}'" for status in sorted(HISTORICAL))
 BIRTH = f"'{OrderStatus.START}', '{OrderStatus.DRAFT}'"
+OTHER_SELLER = "NOT EXISTS (SELECT 1 FROM orders_customer c WHERE c.id = NEW.customer_id AND c.seller_id = NEW.seller_id)"
 # Rows that no one changes or removes, whatever their order's status.
 APPEND_ONLY = ("orders_orderevent", "orders_ordernote", "orders_vendorexchange", "orders_failure", "orders_quoterevision")
 GUARDED = ("orders_order", "orders_orderline", "orders_purchaseattempt", *APPEND_ONLY)
@@ -43,9 +44,8 @@ def rules() -> list[tuple[str, str, str, str, str]]:
         ("order_edge", "orders_order", "UPDATE", f"OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN ({_edges()})",
          "This status may not follow that one."),
         ("order_birth", "orders_order", "INSERT", f"NEW.status NOT IN ({BIRTH})", "An order begins as Start or Draft."),
-        ("order_seller", "orders_order", "INSERT",
-         "NOT EXISTS (SELECT 1 FROM orders_customer c WHERE c.id = NEW.customer_id AND c.seller_id = NEW.seller_id)",
-         "The customer belongs to another seller."),
+        ("order_seller", "orders_order", "INSERT", OTHER_SELLER, "The customer belongs to another seller."),
+        ("order_customer", "orders_order", "UPDATE", OTHER_SELLER, "The customer belongs to another seller."),
         ("line_insert", "orders_orderline", "INSERT", _line_of_closed("NEW"), "A historical order takes no new line."),
         ("line_update", "orders_orderline", "UPDATE", f"{_line_of_closed('OLD')} OR {_line_of_closed('NEW')}",
          "A line of a historical order cannot be changed."),
@@ -151,7 +151,7 @@ def refuse_without_guards(using: str = DEFAULT_DB_ALIAS) -> None:
         connection.close()
     if absent:
         raise ImproperlyConfigured(
-            f"The database lacks {len(absent)} of the triggers that protect history ({', '.join(sorted(absent)[:3])} …). "
+            f"The database lacks {len(absent)} of the triggers that protect history ({', '.join(sorted(absent)[:3])}{' …' if len(absent) > 3 else ''}). "
             "Run `manage.py migrate`, which makes them again; nothing starts until then."
         )
 

@@ -106,6 +106,8 @@ def edit(
     if order.version != version:
         raise StaleVersion("Somebody else changed this order after you opened it.")
     if customer and customer.pk != order.customer_id:
+        if customer.seller_id != order.seller_id:
+            raise Refusal("Choose one of your customers.")
         if order.attempts.exists():
             raise Refusal("After the first attempt the customer can’t be exchanged. Start a new order for him.")
         order.customer, order.currency = customer, customer.currency

@@ -43,7 +43,8 @@ def unit_price(term_price: Decimal, term: str, cycle: str, currency: str, discou
     """Price of one unit for one billing period, rounded. `term_price` is for the whole term, as Microsoft lists it."""
     if cycle == "none":
         return round_money(Decimal(0), currency)
-    exact = term_price / periods_in_term(term, cycle) * (1 - discount_percent / 100)
+    # Multiplied before it is divided: a third of a term price has no exact decimal, and half up needs an exact half.
+    exact = term_price * (100 - discount_percent) / (100 * periods_in_term(term, cycle))
     return round_money(exact, currency)
 
 

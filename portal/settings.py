@@ -153,6 +153,7 @@ def database(url: str) -> dict[str, object]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
             "PORT": str(parts.port or ""),
+            "CONN_HEALTH_CHECKS": True,  # after a restart of the server the pool would hand out dead connections
             "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}},
         }
     raise ImproperlyConfigured(f"DATABASE_URL must begin with sqlite:/// or postgresql://, not {parts.scheme!r}.")

@@ -1,0 +1,8 @@
+"""Staff: people, vendors and their accounts, catalogue, failure catalogue, incidents; orders to read.
+
+Staff are superusers, or get Django's permissions by groups. Every edit stays in Django's own log, under History.
+"""
+
+from orders.admin import catalogue, failures, orders, people
+
+__all__ = ["catalogue", "failures", "orders", "people"]

@@ -1,10 +1,137 @@
-"""Help pages."""
+"""Help: made from the tables that the portal itself runs by, so that it can't say anything else."""
 
-from django.http import HttpRequest, HttpResponse
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.apps import apps
+from django.conf import settings
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from orders.failures import UNKNOWN
+from orders.models import FailureReason, RetryClass
+from orders.scoping import SellerRequest
+from orders.statuses import TABLE, Section
+from orders.views import status_diagram
+
+SENTENCE_START = re.compile(r"(^|[.!?]\s+)\{vendor\}")
+LONGEST_SEARCH = 100
+
+RETRY_WORDS = {
+    RetryClass.FIX: "Offered. Correct the order first: sent again as it is, it would be refused again.",
+    RetryClass.RETRY: "Offered. The order can be sent again as it is.",
+    RetryClass.LATER: "Offered, but it only works after somebody else has acted.",
+    RetryClass.NEVER: "Not offered: sending this order again can’t succeed.",
+}
 
 
-def help_index(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("")
+@require_safe
+def help_index(request: SellerRequest) -> HttpResponse:
+    return render(request, "orders/help_index.html", {"has_sandbox": settings.IS_LOCAL})
 
 
-help_statuses = help_failures = help_sandbox = help_index
+@require_safe
+def help_statuses(request: SellerRequest) -> HttpResponse:
+    sections = [(section.value, [info for info in TABLE.values() if info.section is section]) for section in Section]
+    context = {
+        "sections": sections,
+        "nodes": status_diagram.nodes(),
+        "edges": status_diagram.edges(),
+        "areas": status_diagram.AREAS,
+        "width": status_diagram.WIDTH,
+        "height": status_diagram.HEIGHT,
+        "node_height": status_diagram.NODE_HEIGHT,
+    }
+    return render(request, "orders/help_statuses.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonShown:
+    """A reason as the page says it: of no vendor in particular."""
+
+    reason: FailureReason
+
+    @property
+    def slug(self) -> str:
+        return self.reason.slug
+
+    @property
+    def summary(self) -> str:
+        return _of_any_vendor(self.reason.summary)
+
+    @property
+    def short(self) -> str:
+        return _of_any_vendor(self.reason.short)
+
+    @property
+    def meaning(self) -> str:
+        return _of_any_vendor(self.reason.meaning)
+
+    @property
+    def fix(self) -> str:
+        return _of_any_vendor(self.reason.fix)
+
+    @property
+    def who(self) -> str:
+        return self.reason.get_who_display()
+
+    @property
+    def retry(self) -> str:
+        return RETRY_WORDS[RetryClass(self.reason.retry)]
+
+    @property
+    def is_retry_offered(self) -> bool:
+        return self.reason.retry != RetryClass.NEVER
+
+    @property
+    def code(self) -> str:
+        """The code alone; after a colon the catalogue has the property that it was about."""
+        return self.reason.code.partition(":")[0]
+
+    @property
+    def without_code(self) -> str:
+        """What stands where the code would."""
+        return "Any that is not on this page" if self.reason is UNKNOWN else "None"
+
+    @property
+    def property_name(self) -> str:
+        return self.reason.code.partition(":")[2]
+
+    @property
+    def speaker(self) -> str:
+        """Whose code it is: “Partner Center”; empty for any vendor's."""
+        return self.reason.dialect.replace("_", " ").title()
+
+    def has(self, words: list[str]) -> bool:
+        text = " ".join([self.summary, self.short, self.meaning, self.fix, self.who, self.reason.code, self.slug]).casefold()
+        return all(word in text for word in words)
+
+
+@require_safe
+def help_failures(request: SellerRequest) -> HttpResponse:
+    asked = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
+    reasons = _reasons()
+    found = [reason for reason in reasons if reason.has(asked.casefold().split())]
+    return render(request, "orders/help_failures.html", {"q": asked, "reasons": found, "count": len(reasons)})
+
+
+def _reasons() -> list[ReasonShown]:
+    """The catalogue by summary, and last what is said when no row fits."""
+    rows = [ReasonShown(row) for row in FailureReason.objects.exclude(slug=UNKNOWN.slug)]
+    return [*sorted(rows, key=lambda row: row.summary.casefold()), ReasonShown(UNKNOWN)]
+
+
+def _of_any_vendor(text: str) -> str:
+    return SENTENCE_START.sub(r"\1The vendor", text).replace("{vendor}", "the vendor")
+
+
+@require_safe
+def help_sandbox(request: SellerRequest) -> HttpResponse:
+    if not settings.IS_LOCAL:
+        raise Http404
+    # Read as a file: views import nothing of the vendors'.
+    rules = Path(apps.get_app_config("orders").path) / "vendors" / "sandbox" / "magic.json"
+    return render(request, "orders/help_sandbox.html", {"triggers": json.loads(rules.read_text())})

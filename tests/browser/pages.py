@@ -61,7 +61,7 @@ def fill_item(page: Page, number: int, offer: str, quantity: int, plan: str = MO
 def start_order(page: Page, customer: str | None, items: Sequence[tuple[str, int]]) -> None:
     """Fill the form of a new order by clicking, from wherever "New order" is in sight; `None` leaves the customer as chosen."""
     if customer:
-        page.get_by_role("link", name="New order").click()
+        page.get_by_role("link", name="New order").first.click()
         page.get_by_role("combobox", name="Customer").select_option(label=customer)
     for number, (offer, quantity) in enumerate(items, start=1):
         if number > 1:
@@ -89,16 +89,20 @@ def to_list(page: Page, section: str = "Orders") -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Orders")
 
 
-def statuses_until(page: Page, number: str, wanted: str, seconds: float = 30) -> list[str]:
-    """Stay on the list, touch nothing, and note which statuses the row shows until the wanted one."""
+def statuses_until(page: Page, number: str, wanted: str, *, hurry: bool = True, seconds: float = 30) -> list[str]:
+    """Stay on the list and note which statuses the row shows until the wanted one; in a hurry, ask twice a second."""
     page.wait_for_function(
-        """([number, wanted]) => {
+        """([number, wanted, hurry]) => {
             const seen = (window.seenStatuses ??= {})[number] ??= [];
             const now = document.querySelector(`#order-${number} .status`)?.textContent.trim();
             if (now && seen.at(-1) !== now) seen.push(now);
+            if (hurry && now !== wanted && Date.now() - (window.askedAt ?? 0) > 500) {
+                window.askedAt = Date.now();
+                document.body.dispatchEvent(new CustomEvent("portal:tick"));
+            }
             return now === wanted;
         }""",
-        arg=[number, wanted],
+        arg=[number, wanted, hurry],
         timeout=seconds * 1000,
     )
     seen = page.evaluate("number => window.seenStatuses[number]", number)

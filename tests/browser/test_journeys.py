@@ -56,7 +56,9 @@ def test_an_order_completes_and_two_refused_ones_complete_after_the_fix(portal: 
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_role("button", name="Add customer").click()
     expect(page.locator(".note-bar")).to_contain_text("Cedar Clinics was added.")
-    expect(page.get_by_role("combobox", name="Customer").locator("option:checked")).to_have_text("Cedar Clinics (cedarclinics.onmicrosoft.com)")
+    expect(page.get_by_role("combobox", name="Customer").locator("option:checked")).to_have_text(
+        "Cedar Clinics (cedarclinics.onmicrosoft.com)"
+    )
     refused = place_order(page, None, [(MICROSOFT, 4)])
 
     # A quantity for which there is no credit.
@@ -69,7 +71,7 @@ def test_an_order_completes_and_two_refused_ones_complete_after_the_fix(portal: 
     expect(title_badge(page)).to_have_text("Provisioning Started")
     expect(page.locator("#why")).to_contain_text("Waiting for vendor,")
     to_list(page)
-    seen = statuses_until(page, plain, "Completed")
+    seen = statuses_until(page, plain, "Completed", hurry=False)
     assert seen[0] == "Provisioning Started"
     assert seen in (["Provisioning Started", "Completed"], ["Provisioning Started", "Provisioning Finished", "Completed"])
     row(page, plain).get_by_role("link", name="Moved to Historical").click()
@@ -101,8 +103,6 @@ def test_an_order_completes_and_two_refused_ones_complete_after_the_fix(portal: 
     badge(page, credit).click()
     card(page, credit).get_by_role("link", name="Edit quantity").click()
     expect(page.get_by_role("group", name="Item 1").get_by_label("Quantity")).to_be_focused()
-    page.keyboard.type("5")
-    expect(page.get_by_label("Quantity")).to_have_value(re.compile("5"))
     page.get_by_label("Quantity").fill("5")
     page.get_by_role("button", name="Save and retry").click()
 
@@ -196,17 +196,8 @@ def test_orders_that_end_otherwise_say_so_and_nothing_is_bought_twice(portal: Po
     to_list(page)
     statuses_until(page, busy, "Completed")
     statuses_until(page, waits, "Completed")
-    numbers = {order["quantity"]: order["status"] for order in _lines(portal)}
-    assert bought(portal) == {6: 1, 204: 1, 428: 1, 503: 1}, numbers
+    assert bought(portal) == {6: 1, 204: 1, 428: 1, 503: 1}
     assert again(Order.objects.get(number=busy)).attempts.count() == 3
-
-
-def _lines(portal: Portal) -> list[dict[str, object]]:
-    return [
-        {"quantity": line["quantity"], "status": order["status"]}
-        for order in portal.sandbox.ledger()["orders"]
-        for line in order["lineItems"]
-    ]
 
 
 def test_a_draft_is_deleted_and_brought_back_and_a_start_order_turns_into_a_draft(web: Portal, world: World, page: Page) -> None:

@@ -69,7 +69,7 @@ ADMIN_MODELS = frozenset(
     orders_user orders_seller orders_membership orders_vendor orders_vendoraccount orders_offer orders_price orders_customer
     orders_customertenant orders_order orders_orderline orders_orderevent orders_ordernote orders_purchaseattempt
     orders_vendorexchange orders_failure orders_failurereason orders_subscription orders_incident orders_quoterevision
-    django_tasks_database_dbtaskresult
+    auth_group django_tasks_database_dbtaskresult
     """.split()
 )
 # Pages of our own in the admin, by name.
@@ -130,7 +130,9 @@ def _address(pattern: URLPattern, route: str, namespace: str) -> Address:
     name = pattern.name or ""
     if is_admin and not name:
         name = f"{model}_legacy-address" if model else "catch-all"
-    arguments = tuple(pattern.pattern.converters) if not isinstance(pattern.pattern, RegexPattern) else tuple(pattern.pattern.regex.groupindex)
+    arguments = (
+        tuple(pattern.pattern.converters) if not isinstance(pattern.pattern, RegexPattern) else tuple(pattern.pattern.regex.groupindex)
+    )
     return Address(f"{namespace}{name}" if name else "", route, arguments, is_admin, model)
 
 

@@ -1,0 +1,153 @@
+"""Who uses the portal: people, groups of staff, sellers and their customers."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+
+from orders.admin.site import NoDelete, StaffAdmin, StaffInline, staff_page
+from orders.models import Customer, Membership, Seller, User
+
+if TYPE_CHECKING:
+    AddForm = BaseUserCreationForm[User]
+    ChangeForm = UserChangeForm[User]
+    PersonBase = UserAdmin[User]
+else:
+    AddForm, ChangeForm, PersonBase = BaseUserCreationForm, UserChangeForm, UserAdmin
+
+
+class LowerCaseEmail:
+    """People sign in by e-mail in any case; the table keeps one."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).strip().lower()
+
+
+class PersonAddForm(LowerCaseEmail, AddForm):
+    class Meta:
+        model = User
+        fields = ("email", "name")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The browser must not fill in who sits before it; and the admin's script sets the focus.
+        self.fields["email"].widget.attrs |= {"autocomplete": "off", "autofocus": False}
+
+
+class PersonForm(LowerCaseEmail, ChangeForm):
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+class OfPerson(StaffInline):
+    """The seller that a person works for: one at most."""
+
+    model = Membership
+    fields = ("seller", "role", "is_active")
+    autocomplete_fields = ("seller",)
+    max_num = 1
+
+
+class OfSeller(StaffInline):
+    """The people of a seller; whoever leaves is switched off."""
+
+    model = Membership
+    fields = ("user", "role", "is_active")
+    autocomplete_fields = ("user",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("user", "seller")
+
+
+@staff_page(User)
+class PersonAdmin(NoDelete, PersonBase):
+    form = PersonForm
+    add_form = PersonAddForm
+    add_form_template = None
+    inlines = (OfPerson,)
+    list_display = ("email", "name", "seller", "role", "is_staff", "is_active")
+    list_filter = ("is_staff", "is_superuser", "is_active")
+    list_select_related = ("membership__seller",)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("email", "name")
+    ordering = ("email",)
+    readonly_fields = ("last_login", "created_at")
+    filter_horizontal = ("groups", "user_permissions")
+    fieldsets = (
+        (None, {"fields": ("email", "name", "password")}),
+        ("May", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "created_at")}),
+    )
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
+
+    def seller(self, person: User) -> str:
+        return str(person.membership.seller) if hasattr(person, "membership") else ""
+
+    def role(self, person: User) -> str:
+        return person.membership.get_role_display() if hasattr(person, "membership") else ""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only superusers touch superusers: whoever sets a password can sign in with it."""
+        of_superuser = obj is not None and obj.is_superuser
+        return super().has_change_permission(request, obj) and (not of_superuser or _is_superuser(request))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Only superusers hand out rights: nobody makes himself one."""
+        rights = () if _is_superuser(request) else ("is_staff", "is_superuser", "groups", "user_permissions")
+        return (*self.readonly_fields, *rights)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+@staff_page(Group)
+class StaffGroupAdmin(NoDelete, GroupAdmin):
+    """What staff who are no superusers may do."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_superuser(request)
+
+
+@staff_page(Seller)
+class SellerAdmin(StaffAdmin):
+    inlines = (OfSeller,)
+    list_display = ("name", "code", "currency", "time_zone", "is_active")
+    list_filter = ("is_active",)
+    search_fields = ("name", "code")
+    readonly_fields = ("created_at",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """The code is public once it exists."""
+        return (*self.readonly_fields, "code") if obj else self.readonly_fields
+
+
+@staff_page(Customer)
+class CustomerAdmin(StaffAdmin):
+    """Sellers keep their customers; staff read them, and archive one or bring it back."""
+
+    list_display = ("name", "seller", "domain", "country", "is_archived")
+    list_filter = ("is_archived", "seller")
+    list_select_related = ("seller",)
+    search_fields = ("name", "domain", "contact_email", "code")
+    ordering = ("name", "id")
+    fields = (
+        "is_archived", "seller", "code", "name", "domain", "contact_first_name", "contact_last_name", "contact_email", "contact_phone",
+        "address_line1", "address_line2", "city", "state", "postal_code", "country", "currency", "segment", "tax_rate", "tax_note",
+        "created_at",
+    )  # fmt: skip
+    readonly_fields = fields[1:]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False

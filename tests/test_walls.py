@@ -1,0 +1,466 @@
+"""The walls: who reaches which address with which method, generated from the URLconf (reliability.md I-7 and I-18).
+
+The order of the doors is the same everywhere: sign in (302), belong to a seller or to the staff (403, or the sign-in page for
+the admin), a method that the address has (405), an object of one's own (404), a role that may (403), a state that allows it (409).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.test import Client
+
+from orders.models import Order, Submission
+from orders.statuses import OrderStatus
+from tests.harness.databases import contents
+from tests.harness.world import World, again
+from tests.walls import scene as scenes
+from tests.walls.pages import HtmlPage, body_of, likeness
+from tests.walls.scene import ACTORS, MISSING, WRITERS, Scene
+from tests.walls.state import difference, state
+from tests.walls.urls import METHODS, SAFE, Address, Kind, addresses, unclassified
+
+NO_ROW = "999999"
+# Few enough for speed: one to edit, place and delete, one to fix, retry and close, one to undo, one that waits.
+SHORT = (OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED, OrderStatus.DELETED, OrderStatus.PROVISIONING_STARTED)
+
+
+@pytest.fixture
+def scene(world: World, static_files: Path) -> Scene:
+    return scenes.build(world, SHORT)
+
+
+# --- the table
+
+
+def test_every_address_of_the_site_is_in_the_table_of_who_may_open_it() -> None:
+    assert unclassified(addresses()) == []
+
+
+def test_an_address_that_nobody_classified_is_named_in_a_sentence() -> None:
+    forgotten = Address("orders:secret-report", "reports/secret/", (), is_admin=False)
+    assert unclassified([forgotten]) == [
+        "The address /reports/secret/ (orders:secret-report) is in no table of tests/walls/urls.py: say there who may open it."
+    ]
+
+
+# --- what is asked
+
+
+def content(seller: Any) -> dict[str, str]:
+    """A body that would do something at any form of the portal, if it were let through."""
+    return {
+        "token": "wall-token",
+        "text": "A note from the wall.",
+        "reason": "From the wall.",
+        "customer": seller.customer.code,
+        "reference": "wall",
+        "version": "1",
+        "customer_version": "1",
+        "name": "Wall Ltd",
+        "domain": "wall.onmicrosoft.com",
+        "contact_first_name": "Wally",
+        "contact_last_name": "Wall",
+        "contact_email": "wally@wall.example",
+        "address_line1": "Wall 1",
+        "postal_code": "1011 AB",
+        "city": "Amsterdam",
+        "country": "NL",
+        "lines-0-offer": "NGBACKUP0001-0001",
+        "lines-0-plan": "P1M:monthly",
+        "lines-0-quantity": "3",
+        "action": "save",
+    }
+
+
+def ask(client: Client, method: str, path: str, data: dict[str, str]) -> Any:
+    if method in {"GET", "HEAD"}:
+        return client.generic(method, path)
+    if method == "POST":
+        return client.post(path, data)
+    return client.generic(
+        method, path, "&".join(f"{name}={quote(value)}" for name, value in data.items()), "application/x-www-form-urlencoded"
+    )
+
+
+def paths(address: Address, scene: Scene, actor: str) -> Iterator[tuple[str, str]]:
+    """(whose object, path) of an address without an object, or with an object of mine, of theirs and of nobody."""
+    if address.is_admin:
+        yield from admin_paths(address)
+    elif not address.arguments:
+        yield "none", address.path()
+    else:
+        for order in scene.mine(actor).values():
+            yield "mine", address.path(number=order.number)
+        for order in scene.theirs(actor).values():
+            yield "theirs", address.path(number=order.number)
+        yield "missing", address.path(number=MISSING)
+
+
+def admin_paths(address: Address) -> Iterator[tuple[str, str]]:
+    values: dict[str, object] = {"app_label": "orders", "content_type_id": 1, "object_id": 1, "url": "no-such-page/"}
+    if address.model and "object_id" in address.arguments:
+        existing = apps.get_model(address.model.replace("_", ".", 1) if address.model.count("_") == 1 else task_model()).objects.order_by(
+            "pk"
+        )
+        if found := existing.first():
+            yield "there", address.path(**values | {"object_id": found.pk})
+        yield "missing", address.path(**values | {"object_id": "00000000-0000-4000-8000-000000000000"})
+    elif address.name == "admin:app_list":
+        yield from (("none", address.path(app_label=label)) for label in sorted({model._meta.app_label for model in admin.site._registry}))
+    else:
+        yield "none", address.path(**values)
+
+
+def task_model() -> str:
+    return "django_tasks_database.dbtaskresult"
+
+
+# --- what must be answered
+
+
+def expected(address: Address, method: str, actor: str, whose: str) -> set[int]:
+    """The statuses that are right. 302 is looked at more closely by where()."""
+    rule = address.rule()
+    assert rule is not None, unclassified([address])
+    if rule.kind == Kind.STAFF:
+        return staff_door(address, method, actor, whose)
+    if rule.kind != Kind.PUBLIC and actor == "anonymous":
+        return {302}
+    is_seller_page = rule.kind in {Kind.SELLER_READ, Kind.SELLER_WRITE}
+    if is_seller_page and actor in {"staff", "former"}:
+        return {403}
+    if method not in rule.methods:
+        # OPTIONS may say which methods there are.
+        return {405, 200} if method == "OPTIONS" and not is_seller_page else {405}
+    if whose in {"theirs", "missing"}:
+        return {404}
+    if rule.kind == Kind.SELLER_WRITE and actor == "viewer":
+        return {403}
+    return let_through(address, method, actor)
+
+
+def let_through(address: Address, method: str, actor: str) -> set[int]:
+    if address.name == "orders:home" or address.name == "logout":
+        return {302}
+    if address.name == "login":
+        return {200} if actor == "anonymous" else {302}
+    if address.name == "orders:order-live":
+        return {204}
+    rule = address.rule()
+    if rule is not None and rule.kind == Kind.SELLER_WRITE and (address.arguments or method == "POST"):
+        return {200, 409} if method in SAFE else {200, 302, 409, 422}
+    return {200}
+
+
+def staff_door(address: Address, method: str, actor: str, whose: str) -> set[int]:
+    if actor != "staff":
+        return {302, 403, 404, 405}
+    page = address.name.rpartition("_")[2] if address.model else address.name.removeprefix("admin:")
+    if method not in {"GET", "HEAD"}:
+        return {200, 302, 403, 404, 405}
+    if whose == "missing":
+        return {302, 403, 404}
+    return {
+        "add": {200, 403},
+        "delete": {200, 403},
+        "legacy-address": {302},
+        "login": {302},
+        "logout": {405},
+        "autocomplete": {403, 404},
+        "view_on_site": {404},
+        "catch-all": {404},
+        # Staff change their password where the portal says; the page may be closed.
+        "password_change": {200, 403, 404},
+        "password_change_done": {200, 403, 404},
+    }.get(page, {200})
+
+
+def where(response: Any, path: str, actor: str) -> str:
+    """What is wrong with where a stranger is sent; empty when it is right."""
+    if response.status_code != 302 or actor != "anonymous":
+        return ""
+    target = urlsplit(response["Location"])
+    if target.path == "/signin/" and target.query.startswith("next=/"):
+        return ""
+    is_admin_step = path.startswith("/admin/") and target.path in {"/admin/login/", "/admin/"}
+    return "" if is_admin_step else f"leads to {response['Location']} instead of the sign-in page"
+
+
+def changes_something(address: Address, method: str, actor: str, whose: str) -> bool:
+    """Requests that are let through to write; a test of its own looks at those."""
+    rule = address.rule()
+    assert rule is not None
+    if rule.kind == Kind.STAFF:
+        return actor == "staff" and method not in SAFE
+    if address.name == "logout":
+        return method == "POST"
+    return rule.kind == Kind.SELLER_WRITE and method == "POST" and actor in WRITERS and whose in {"mine", "none"}
+
+
+# --- the walls
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_each_address_answers_each_method_as_the_table_says_and_whoever_is_kept_out_changes_nothing(scene: Scene, actor: str) -> None:
+    client, problems = scene.client(actor), []
+    data = content(scene.side(actor))
+    for address in addresses():
+        before = contents()
+        for whose, path in paths(address, scene, actor):
+            for method in METHODS:
+                if changes_something(address, method, actor, whose):
+                    continue
+                response = ask(client, method, path, data)
+                right = expected(address, method, actor, whose)
+                if response.status_code not in right:
+                    problems.append(f"{method} {path} ({whose}): {response.status_code} instead of {sorted(right)}")
+                if wrong := where(response, path, actor):
+                    problems.append(f"{method} {path}: {wrong}")
+        if (after := contents()) != before:
+            problems.append(f"{address.name} was asked by one who may not write, and rows changed: {difference(before, after)}")
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("actor", WRITERS)
+def test_a_writer_is_let_through_to_his_own_and_never_sees_a_breakdown(scene: Scene, actor: str) -> None:
+    client, problems, done = scene.client(actor), [], 0
+    for address in addresses():
+        rule = address.rule()
+        if address.is_admin or rule is None or rule.kind != Kind.SELLER_WRITE:
+            continue
+        for whose, path in paths(address, scene, actor):
+            if whose in {"theirs", "missing"}:
+                continue
+            response = ask(client, "POST", path, {**content(scene.side(actor)), "token": f"own-{done}"})
+            done += 1
+            if response.status_code not in let_through(address, "POST", actor):
+                problems.append(f"POST {path}: {response.status_code}")
+    assert not problems, "\n".join(problems)
+    assert done > 30
+    # Whoever was let through wrote on his own side only.
+    assert not Submission.objects.exclude(seller=scene.side(actor).seller).exists()
+
+
+@pytest.mark.parametrize("actor", ["viewer", "manager", "other_admin"])
+def test_another_sellers_order_answers_byte_for_byte_as_a_missing_one_in_all_ten_statuses(
+    world: World, static_files: Path, actor: str
+) -> None:
+    scene = scenes.build(world)
+    client, problems, compared = scene.client(actor), [], 0
+    data = content(scene.side(actor))
+    before = state()
+    for address in addresses():
+        if address.arguments != ("number",):
+            continue
+        for method in METHODS:
+            missing = likeness(ask(client, method, address.path(number=MISSING), data))
+            for status, order in scene.theirs(actor).items():
+                theirs = likeness(ask(client, method, address.path(number=order.number), data))
+                compared += 1
+                if theirs != missing:
+                    problems.append(f"{method} {address.name}, {status}: {theirs[0]} {theirs[1]} is not {missing[0]} {missing[1]}")
+    assert not problems, "\n".join(problems)
+    assert compared >= 9 * 10 * len(METHODS)
+    assert state() == before
+
+
+@pytest.mark.parametrize("actor", ["anonymous", "viewer", "manager", "admin", "other_admin", "former"])
+def test_whoever_is_not_staff_and_follows_the_admins_redirects_ends_at_a_page_that_is_not_the_admin(scene: Scene, actor: str) -> None:
+    client, problems = scene.client(actor), []
+    for path in ("/admin/", "/admin/login/", "/admin/login/?next=/admin/orders/order/", "/admin/orders/order/", "/admin/no-such-page/"):
+        seen = [path]
+        response = client.get(path)
+        while response.status_code in {301, 302} and len(seen) < 10:
+            seen.append(response["Location"])
+            response = client.get(response["Location"])
+        if response.status_code in {301, 302}:
+            problems.append(f"{path} never ends: {' → '.join(seen[:5])}")
+        elif response.status_code == 200 and seen[-1].startswith("/admin/"):
+            problems.append(f"{path} opened {seen[-1]}")
+    assert not problems, "\n".join(problems)
+
+
+def test_without_its_csrf_token_no_form_does_anything_for_anybody(scene: Scene) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(scene.world.harbour.admin)
+    before, problems = state(), []
+    for address in addresses():
+        rule = address.rule()
+        assert rule is not None
+        if "POST" not in rule.methods and not address.is_admin:
+            continue
+        for whose, path in paths(address, scene, "admin"):
+            response = ask(client, "POST", path, content(scene.world.harbour))
+            if response.status_code not in ({403} if not address.is_admin else {403, 302, 404}):
+                problems.append(f"POST {path} ({whose}) without a CSRF token: {response.status_code}")
+    assert not problems, "\n".join(problems)
+    assert state() == before
+
+
+# --- canaries: nothing of the second seller reaches the first
+
+
+def leaks(response: Any, canaries: tuple[str, ...], *typed: str) -> list[str]:
+    """Which strings of the other seller the answer holds; what the asker wrote himself may come back to him."""
+    text = (body_of(response) + repr(sorted(response.headers.items())).encode()).decode(errors="replace").lower()
+    for words in typed:
+        text = text.replace(words.lower(), "")
+    return [canary for canary in canaries if canary.lower() in text]
+
+
+@pytest.mark.parametrize("actor", ["viewer", "manager", "admin"])
+def test_every_page_that_links_lead_to_holds_nothing_of_the_other_seller(world: World, static_files: Path, actor: str) -> None:
+    scene = scenes.build(world)
+    client, before = scene.client(actor), state()
+    waiting, seen, problems = ["/orders/", "/orders/historical/", "/orders/new/", "/customers/new/", "/help/"], set[str](), []
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        response = client.get(path)
+        if found := leaks(response, scene.canaries):
+            problems.append(f"{path} holds {found}")
+        if response.status_code in {301, 302}:
+            waiting.append(response["Location"].partition("#")[0])
+        elif response.status_code == 200 and "html" in response["Content-Type"] and response.content:
+            for link in HtmlPage(response).links():
+                target = urlsplit(link)
+                assert not target.netloc, f"{path} leads out of the portal: {link}"
+                query = f"?{target.query}" if target.query else ""
+                waiting.append(f"{target.path or urlsplit(path).path}{query}")
+    assert not problems, "\n".join(problems)
+    assert len([path for path in seen if path.startswith("/orders/SO-")]) >= 10, sorted(seen)
+    assert state() == before
+
+
+def failure_of(order: Order) -> str:
+    attempt = order.attempts.get()
+    return str(attempt.failures.get().pk)
+
+
+def test_asking_for_something_of_the_other_seller_answers_as_asking_for_something_that_is_not_there(
+    world: World, static_files: Path
+) -> None:
+    """Not only no string: no difference at all from which one could infer that it exists."""
+    scene = scenes.build(world)
+    client, before, problems = scene.client("manager"), state(), []
+    theirs, mine = scene.foreign[OrderStatus.DRAFT], scene.own[OrderStatus.PROVISIONING_FAILED]
+    instant = "2020-01-01T00:00:00%2B00:00"
+    code, failure = world.northwind.customer.code, failure_of(scene.foreign[OrderStatus.PROVISIONING_FAILED])
+    probes = [
+        *[(f"/orders/{section}?q={{}}", word, "ZZZZZZ") for section in ("", "historical/") for word in (
+            scenes.CANARY, code, theirs.number, theirs.number.removeprefix("SO-"), world.northwind.customer.domain, "northwind", "Ada Northwind",
+        )],
+        ("/orders/new/?customer={}", code, "ZZZZZZZZZZ"),
+        (f"/orders/{mine.number}/edit/?fix={{}}", failure, NO_ROW),
+        (f"/orders/live/?since={instant}&opened={instant}&fresh=0&row={{}}@1", theirs.number, MISSING),
+        (f"/orders/live/?since={instant}&opened={instant}&fresh=0&q={{}}", scenes.CANARY, "ZZZZZZ"),
+        ("/orders/?customer={}", code, "ZZZZZZZZZZ"),
+        ("/orders/?seller={}", str(world.northwind.seller.pk), NO_ROW),
+        ("/orders/{}/", theirs.number, MISSING),
+    ]  # fmt: skip
+    for pattern, word, nonsense in probes:
+        found, nothing = client.get(pattern.format(quote(word))), client.get(pattern.format(quote(nonsense)))
+        if leaked := leaks(found, scene.canaries, word, quote(word)):
+            problems.append(f"{pattern.format(word)} holds {leaked}")
+        if moving(likeness(found, *echoes(word))) != moving(likeness(nothing, *echoes(nonsense))):
+            problems.append(f"{pattern.format(word)} differs from {pattern.format(nonsense)}")
+    assert not problems, "\n".join(problems)
+    assert state() == before
+
+
+def echoes(word: str) -> tuple[str, ...]:
+    """How an answer may repeat what was asked for. A row's number is repeated nowhere, and stands in many places."""
+    return () if word == NO_ROW or (word.isdigit() and len(word) < 4) else (word, quote(word), quote_plus(word))
+
+
+def moving(answer: tuple[int, Any, bytes]) -> tuple[int, Any, bytes]:
+    """Less the seconds that pass between two looks."""
+    import re
+
+    status, headers, body = answer
+    for pattern in (rb'(name="(?:since|opened)"[^>]*value=")[^"]*"', rb"\b\d+ s( ago)?\b"):
+        body = re.sub(pattern, b"", body)
+    return status, headers, body
+
+
+def test_posting_something_of_the_other_seller_answers_as_posting_nonsense_and_makes_nothing(world: World, static_files: Path) -> None:
+    scene = scenes.build(world)
+    client, before, problems = scene.client("manager"), state(), []
+    code, theirs = world.northwind.customer.code, scene.foreign[OrderStatus.DRAFT]
+    valid = {**content(world.harbour), "token": "canary-1"}
+    draft, failed = scene.own[OrderStatus.DRAFT], scene.own[OrderStatus.PROVISIONING_FAILED]
+    edit = {**valid, "version": str(draft.version), "domain": world.harbour.customer.domain, "name": world.harbour.customer.name}
+    probes = [
+        ("/orders/new/", {**valid, "customer": "{}"}, code, "ZZZZZZZZZZ", 422),
+        ("/orders/new/", {**valid, "customer": "{}"}, str(world.northwind.customer.pk), NO_ROW, 422),
+        ("/orders/new/", {**valid, "customer": "{}", "action": "add-line"}, code, "ZZZZZZZZZZ", 200),
+        ("/orders/new/", {**valid, "customer": "{}", "action": "totals"}, code, "ZZZZZZZZZZ", 200),
+        ("/orders/totals/", {**valid, "customer": "{}"}, code, "ZZZZZZZZZZ", 200),
+        (f"/orders/{draft.number}/edit/", {**edit, "customer": "{}"}, code, "ZZZZZZZZZZ", 422),
+        (f"/orders/{draft.number}/edit/", {**edit, "customer": "{}", "action": "add-line"}, code, "ZZZZZZZZZZ", 200),
+        (f"/orders/{failed.number}/edit/", {**edit, "customer": "{}"}, code, "ZZZZZZZZZZ", 422),
+        (f"/orders/{failed.number}/edit/", {**edit, "action": "add-line", "fix": "{}"}, failure_of(scene.foreign[OrderStatus.PROVISIONING_FAILED]),
+         NO_ROW, 200),
+        ("/orders/{}/notes/", {"token": "canary-2", "text": "x"}, theirs.number, MISSING, 404),
+        ("/orders/{}/place/", {"token": "canary-3"}, theirs.number, MISSING, 404),
+    ]  # fmt: skip
+    for path, data, word, nonsense, status in probes:
+        found = client.post(path.format(word), {name: value.format(word) for name, value in data.items()})
+        nothing = client.post(path.format(nonsense), {name: value.format(nonsense) for name, value in data.items()})
+        if found.status_code != status:
+            problems.append(f"{path} with {word}: {found.status_code}, not {status}")
+        if leaked := leaks(found, scene.canaries, word):
+            problems.append(f"{path} with {word} holds {leaked}")
+        if moving(likeness(found, *echoes(word))) != moving(likeness(nothing, *echoes(nonsense))):
+            problems.append(f"{path} with {word} differs from {nonsense}")
+    assert not problems, "\n".join(problems)
+    assert state() == before
+
+
+def test_fields_that_no_form_has_put_nothing_on_another_side(scene: Scene) -> None:
+    """Unknown fields are not read: seller, status, price, number, created_by of somebody else."""
+    world, client = scene.world, scene.client("manager")
+    theirs, mine = scene.foreign[OrderStatus.DRAFT], scene.own[OrderStatus.DRAFT]
+    before = {name: [row for row in rows if scenes.CANARY in repr(row)] for name, rows in contents().items()}
+    strange = {
+        "seller": world.northwind.seller.pk, "seller_id": world.northwind.seller.pk, "order": theirs.pk, "id": theirs.pk, "number": theirs.number,
+        "status": "completed", "price": "0", "lines-0-price": "0", "lines-0-unit_price": "0", "created_by": world.northwind.admin.pk,
+        "membership": world.northwind.admin.membership.pk, "is_staff": "1", "role": "admin", "follow_up_of": theirs.pk, "currency": "USD",
+    }  # fmt: skip
+    response = client.post("/orders/new/", {**content(world.harbour), **strange, "token": "strange-1"})
+    assert response.status_code == 302, response.content
+    made = Order.objects.latest("id")
+    assert (made.seller, made.customer, made.status, made.created_by, made.currency) == (
+        world.harbour.seller, world.harbour.customer, OrderStatus.START, world.harbour.manager, "EUR",
+    )  # fmt: skip
+    assert made.follow_up_of is None
+    assert made.number not in {theirs.number, mine.number}
+    assert str(made.lines.get().unit_price) == "9.5000"
+    customer = {**content(world.harbour), **strange, "code": world.northwind.customer.code, "version": "7", "token": "strange-2"}
+    assert client.post("/customers/new/", {**customer, "customer_version": "0"}).status_code == 302
+    assert world.harbour.seller.customers.filter(domain="wall.onmicrosoft.com").count() == 1
+    assert client.post(f"/orders/{mine.number}/notes/", {**strange, "token": "strange-3", "text": "Mine."}).status_code == 302
+    assert again(mine).notes.get().author == world.harbour.manager
+    after = {name: [row for row in rows if scenes.CANARY in repr(row)] for name, rows in contents().items()}
+    assert after == before
+    assert again(theirs).changed_at == theirs.changed_at
+
+
+def test_a_form_token_of_another_seller_is_nothing_to_mine(scene: Scene) -> None:
+    """The same token on both sides: two orders, and neither side is led to the other's."""
+    made = {}
+    for actor in ("manager", "other_admin"):
+        data = {**content(scene.side(actor)), "token": "the-very-same-token"}
+        response = scene.client(actor).post("/orders/new/", data)
+        assert response.status_code == 302
+        made[actor] = Order.objects.get(number=urlsplit(response["Location"]).path.split("/")[2])
+    assert made["manager"].seller == scene.world.harbour.seller
+    assert made["other_admin"].seller == scene.world.northwind.seller
