@@ -150,8 +150,9 @@ def refuse_without_guards(using: str = DEFAULT_DB_ALIAS) -> None:
     finally:
         connection.close()
     if absent:
+        some = ", ".join(sorted(absent)[:3]) + (" …" if len(absent) > 3 else "")
         raise ImproperlyConfigured(
-            f"The database lacks {len(absent)} of the triggers that protect history ({', '.join(sorted(absent)[:3])}{' …' if len(absent) > 3 else ''}). "
+            f"The database lacks {len(absent)} of the triggers that protect history ({some}). "
             "Run `manage.py migrate`, which makes them again; nothing starts until then."
         )
 

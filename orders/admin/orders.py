@@ -30,7 +30,7 @@ SHORT, LONG = 200, 4000
 
 def vendor_words(text: str, length: int = LONG) -> SafeString:
     """A vendor's own text: hostile until proven otherwise. Escaped, cut, and kept from turning the line around."""
-    return format_html("<bdi>{}</bdi>", Truncator(text).chars(length))
+    return format_html('<bdi class="vendor-words">{}</bdi>', Truncator(text).chars(length))
 
 
 def _label(status: str) -> str:
@@ -77,7 +77,7 @@ class Lines(ReadOnlyInline):
 class Attempts(ReadOnlyInline):
     model = PurchaseAttempt
     joined = ("vendor", "account__vendor", "order")
-    fields = ("number", "vendor", "account", "state", "vendor_order_ref", "sent_at", "finished_at", "failures")
+    fields = ("number", "vendor", "account", "state", "vendor_order_ref", "finished_at", "failures")
     readonly_fields = fields
     show_change_link = True
 

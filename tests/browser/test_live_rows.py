@@ -8,7 +8,7 @@ from orders import lifecycle
 from orders.models import Order
 from orders.statuses import OrderStatus
 from tests.browser.conftest import Shop
-from tests.browser.pages import NewContext, badge, card, focused, page_of, row, tick
+from tests.browser.pages import NewContext, badge, card, focused, page_of, row, tick, title_badge
 from tests.harness.browser import Problems
 from tests.harness.world import order_in, verdict_approved, verdict_done, verdict_refused
 
@@ -231,3 +231,26 @@ def test_without_the_server_it_says_paused_and_goes_on_when_it_is_back(shop: Sho
         page.clock.run_for(60_100)
     expect(live).to_have_text("Live")
     expect(badge(page, order)).to_have_text("Provisioning Failed")
+
+
+def test_the_page_of_an_order_follows_unless_somebody_reads_in_it(shop: Shop, new_context: NewContext) -> None:
+    order = order_in(STARTED, shop.world)
+    page = page_of(shop.world.harbour.manager, shop.portal, new_context)
+    page.goto(f"{shop.url}/orders/{order.number}/")
+    expect(title_badge(page)).to_have_text("Provisioning Started")
+    page.locator("details.attempt summary").click()
+    verdict_refused(order.attempts.get())
+    assert tick(page) == 200
+    # Somebody reads: it only offers.
+    expect(page.locator("#fresh")).to_contain_text("This order is Provisioning Failed now.")
+    expect(page.locator("#announce")).to_have_text(f"Order {order.number}: Provisioning Failed.")
+    expect(title_badge(page)).to_have_text("Provisioning Started")
+    assert tick(page) == 204
+    page.locator("#fresh").get_by_role("link", name="Show").click()
+    expect(title_badge(page)).to_have_text("Provisioning Failed")
+
+    # Nobody does: it shows what is now by itself.
+    lifecycle.retry(order, by=shop.world.harbour.manager)
+    page.evaluate("() => document.body.dispatchEvent(new CustomEvent('portal:tick'))")
+    expect(title_badge(page)).to_have_text("Provisioning Started")
+    expect(page.locator(".timeline")).to_contain_text("Retried")

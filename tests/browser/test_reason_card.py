@@ -262,12 +262,8 @@ def test_copy_takes_exactly_the_vendors_words(shop: Shop, new_context: NewContex
     assert copied(card(page, order)) == SPACED
     page.goto(f"{shop.url}/orders/{order.number}/")
     assert copied(page.locator(".banner")) == SPACED
-    assert page.locator(".banner").locator("button, a").all_inner_texts() == [
-        "Copied",
-        "How to fix: A detail of the customer isn’t accepted",
-        "Retry",
-        "Edit customer",
-    ]
+    for words in ("Retry", "Edit customer", "How to fix"):
+        expect(page.locator(".banner").locator("button, a", has_text=words)).to_be_visible()
 
     # Completed with Errors: the same words, and nothing to press but to copy and to read on.
     page.goto(f"{shop.url}/orders/historical/")

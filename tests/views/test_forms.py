@@ -247,7 +247,9 @@ def test_bytes_that_are_no_text_break_nothing(manager: Client, world: World, raw
             assert send_raw(manager, path, b"x=y&" + field + b"=" + raw).status_code in {302, 409, 422}, (path, field)
 
 
-@pytest.mark.parametrize("number", ["%00", "SO-10001%00", "SO-10001.", "so-10001", "SO-10001%20", "%3Cscript%3E", "SO-%EF%BC%91", "x" * 5_000, "..", "%ED%A0%80"])
+@pytest.mark.parametrize(
+    "number", ["%00", "SO-10001%00", "SO-10001.", "so-10001", "SO-10001%20", "%3Cscript%3E", "SO-%EF%BC%91", "x" * 5_000, "..", "%ED%A0%80"]
+)
 def test_an_order_number_that_is_none_is_a_missing_page(manager: Client, world: World, number: str) -> None:
     order_in(OrderStatus.DRAFT, world)
     for end in ("", "edit/", "place/"):
@@ -257,7 +259,9 @@ def test_an_order_number_that_is_none_is_a_missing_page(manager: Client, world: 
 # --- the corpus
 
 
-@pytest.mark.parametrize("field", ["customer", "reference", "version", "token", "lines-0-offer", "lines-0-plan", "lines-0-quantity", "action"])
+@pytest.mark.parametrize(
+    "field", ["customer", "reference", "version", "token", "lines-0-offer", "lines-0-plan", "lines-0-quantity", "action"]
+)
 def test_whatever_is_typed_into_the_order_form_makes_a_valid_order_or_nothing(manager: Client, world: World, field: str) -> None:
     problems = []
     for number, text in enumerate(TEXTS):
@@ -377,7 +381,11 @@ def test_adding_an_item_keeps_everything_that_was_typed_also_what_is_wrong(manag
 def test_removing_an_item_takes_that_one_and_keeps_the_others(manager: Client, world: World) -> None:
     data = order_data(world, action="remove-line-1")
     for number in range(3):
-        data |= {f"lines-{number}-offer": world.backup.code, f"lines-{number}-plan": "P1M:monthly", f"lines-{number}-quantity": f"{number + 10}"}
+        data |= {
+            f"lines-{number}-offer": world.backup.code,
+            f"lines-{number}-plan": "P1M:monthly",
+            f"lines-{number}-quantity": f"{number + 10}",
+        }
     page = HtmlPage(manager.post(NEW, data))
     sent = page.sent()
     assert [value for name, value in sent.items() if name.endswith("-quantity")] == ["10", "12"]
@@ -400,7 +408,12 @@ def test_a_form_holds_no_more_items_than_its_limit(manager: Client, world: World
 def test_adding_an_item_to_a_failed_order_keeps_the_customers_details_as_typed(manager: Client, world: World) -> None:
     order = order_in(OrderStatus.PROVISIONING_FAILED, world)
     path, before = f"/orders/{order.number}/edit/", state()
-    typed = HtmlPage(manager.get(path)).sent() | {"contact_email": "half@", "city": "Nieuwe Stad", "lines-0-quantity": "x", "action": "add-line"}
+    typed = HtmlPage(manager.get(path)).sent() | {
+        "contact_email": "half@",
+        "city": "Nieuwe Stad",
+        "lines-0-quantity": "x",
+        "action": "add-line",
+    }
     page = HtmlPage(manager.post(path, typed))
     sent = page.sent()
     assert {name: sent[name] for name in ("contact_email", "city", "lines-0-quantity", "customer_version", "version", "token")} == {
@@ -415,7 +428,7 @@ def test_the_totals_of_a_form_as_typed_so_far_are_the_finished_lines(manager: Cl
     data = order_data(world, lines_1_offer=world.backup.code, lines_1_plan="P1M:monthly", lines_1_quantity="not yet")
     for response in (manager.post("/orders/totals/", data), manager.post(NEW, data | {"action": "totals"})):
         assert response.status_code == 200
-        [box] = [element for element in HtmlPage(response).all(id="totals")]
+        [box] = list(HtmlPage(response).all(id="totals"))
         # 7 × 9.50 = 66.50 and 21 % of it.
         assert "€\u00a066.50" in "".join(box.itertext())
         assert "€\u00a080.47" in "".join(box.itertext())
@@ -455,7 +468,11 @@ def test_a_save_over_a_colleagues_is_refused_and_what_was_typed_stays(manager: C
     assert response.status_code == 409
     page = HtmlPage(response)
     assert page.says("Somebody else changed this order after you opened it.")
-    assert (value_of(page.field("lines-0-quantity")), value_of(page.field("reference")), value_of(page.field("city"))) == ("9", "mine", "Mijn Stad")
+    assert (value_of(page.field("lines-0-quantity")), value_of(page.field("reference")), value_of(page.field("city"))) == (
+        "9",
+        "mine",
+        "Mijn Stad",
+    )
     assert state() == before
 
 
@@ -485,8 +502,12 @@ def test_a_microsoft_offer_turns_a_start_order_into_a_draft_with_a_message_and_e
     assert [(line.offer, line.quantity) for line in saved.lines.all()] == [(world.backup, 2), (world.premium, 6)]
 
 
-@pytest.mark.parametrize("status", [status for status in OrderStatus if status not in {OrderStatus.START, OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED}])
-def test_an_order_whose_content_is_frozen_answers_an_edit_with_itself_and_the_reason(manager: Client, world: World, status: OrderStatus) -> None:
+@pytest.mark.parametrize(
+    "status", [status for status in OrderStatus if status not in {OrderStatus.START, OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED}]
+)
+def test_an_order_whose_content_is_frozen_answers_an_edit_with_itself_and_the_reason(
+    manager: Client, world: World, status: OrderStatus
+) -> None:
     order = order_in(status, world)
     data = order_data(world, version=str(order.version), lines_0_quantity="99") | CUSTOMER | {"customer_version": "1"}
     before = state()
@@ -532,7 +553,13 @@ def test_save_and_retry_makes_a_second_attempt_and_keeps_the_first_with_its_reas
     assert (response.status_code, response["Location"]) == (302, f"/orders/{order.number}/")
     kept, new = again(order).attempts.all()
     assert again(order).status == OrderStatus.PROVISIONING_STARTED
-    assert (kept.pk, kept.number, kept.state, kept.failures.get().text, bytes(kept.request)) == (first.pk, 1, "failed_definite", words, asked)
+    assert (kept.pk, kept.number, kept.state, kept.failures.get().text, bytes(kept.request)) == (
+        first.pk,
+        1,
+        "failed_definite",
+        words,
+        asked,
+    )
     assert (new.number, new.state, new.failures.count()) == (2, "prepared", 0)
     assert new.reference != kept.reference
     request = new.order_request()
@@ -590,7 +617,9 @@ def each_row(world: World, wanted: Callable[[FailureReason], bool]) -> list[Fail
     return rows
 
 
-def test_fix_of_every_row_of_the_catalogue_opens_with_the_focus_in_the_very_field_and_the_reason_beside_it(manager: Client, world: World) -> None:
+def test_fix_of_every_row_of_the_catalogue_opens_with_the_focus_in_the_very_field_and_the_reason_beside_it(
+    manager: Client, world: World
+) -> None:
     for row in each_row(world, lambda row: bool(row.fix_field)):
         is_line = row.fix_field.startswith("lines-")
         order = refused_with(world, row, line=2 if is_line else None)

@@ -281,7 +281,9 @@ def test_an_invalid_form_keeps_its_token_for_the_corrected_one(manager: Client, 
     assert manager.post("/orders/new/", new_order(world)).status_code == 302
 
 
-def test_a_press_whose_work_breaks_leaves_no_token_and_no_half_of_it(manager: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_press_whose_work_breaks_leaves_no_token_and_no_half_of_it(
+    manager: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order = two_vendors(world)
     path, data = f"/orders/{order.number}/place/", {"token": "unlucky"}
     real = lifecycle.wake

@@ -4,7 +4,21 @@ from urllib.parse import urlsplit
 
 from tests.walls.pages import HtmlPage, text_of
 
-LINKS = ("href", "src", "action", "formaction", "data", "poster", "xlink:href", "srcset", "hx-get", "hx-post", "hx-put", "hx-delete", "hx-patch")
+LINKS = (
+    "href",
+    "src",
+    "action",
+    "formaction",
+    "data",
+    "poster",
+    "xlink:href",
+    "srcset",
+    "hx-get",
+    "hx-post",
+    "hx-put",
+    "hx-delete",
+    "hx-patch",
+)
 
 
 def complaints(page: HtmlPage) -> list[str]:
@@ -13,7 +27,9 @@ def complaints(page: HtmlPage) -> list[str]:
     for element in page.tree.iter():
         if not isinstance(element.tag, str):
             continue
-        if element.tag == "style" or (element.tag == "script" and "src" not in element.attrib and element.get("type") != "application/json"):
+        if element.tag == "style" or (
+            element.tag == "script" and "src" not in element.attrib and element.get("type") != "application/json"
+        ):
             found.append(f"inline <{element.tag}>: {text_of(element)[:80]}")
         for name, value in element.attrib.items():
             if name == "style" or name.startswith("on") or (name.startswith(("hx-on", "hx-vals", "hx-vars")) and "js:" in value):

@@ -61,19 +61,48 @@ RULES = {
 # Django's own pages of the admin; all are for staff only.
 ADMIN_PAGES = frozenset(
     f"admin:{name}"
-    for name in "index login logout password_change password_change_done autocomplete jsi18n view_on_site app_list catch-all".split()
+    for name in [
+        "index",
+        "login",
+        "logout",
+        "password_change",
+        "password_change_done",
+        "autocomplete",
+        "jsi18n",
+        "view_on_site",
+        "app_list",
+        "catch-all",
+    ]
 )
 # What staff may open in the admin: app_model. The five pages of each (list, add, history, delete, change) are for staff only.
 ADMIN_MODELS = frozenset(
-    """
-    orders_user orders_seller orders_membership orders_vendor orders_vendoraccount orders_offer orders_price orders_customer
-    orders_customertenant orders_order orders_orderline orders_orderevent orders_ordernote orders_purchaseattempt
-    orders_vendorexchange orders_failure orders_failurereason orders_subscription orders_incident orders_quoterevision
-    auth_group django_tasks_database_dbtaskresult
-    """.split()
+    [
+        "orders_user",
+        "orders_seller",
+        "orders_membership",
+        "orders_vendor",
+        "orders_vendoraccount",
+        "orders_offer",
+        "orders_price",
+        "orders_customer",
+        "orders_customertenant",
+        "orders_order",
+        "orders_orderline",
+        "orders_orderevent",
+        "orders_ordernote",
+        "orders_purchaseattempt",
+        "orders_vendorexchange",
+        "orders_failure",
+        "orders_failurereason",
+        "orders_subscription",
+        "orders_incident",
+        "orders_quoterevision",
+        "auth_group",
+        "django_tasks_database_dbtaskresult",
+    ]
 )
-# Pages of our own in the admin, by name.
-ADMIN_ACTIONS: frozenset[str] = frozenset()
+# Further pages of the admin, by name.
+ADMIN_ACTIONS = frozenset({"admin:auth_user_password_change"})
 MODEL_PAGES = ("changelist", "add", "history", "delete", "change", "legacy-address")
 
 
