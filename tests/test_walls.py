@@ -6,6 +6,7 @@ the admin), a method that the address has (405), an object of one's own (404), a
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -14,10 +15,11 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 
-from orders.models import Order, Submission
+from orders import lifecycle, purchasing
+from orders.models import Order, Price, Submission
 from orders.statuses import OrderStatus
 from tests.harness.databases import contents
-from tests.harness.world import World, again
+from tests.harness.world import World, again, claimed, exchanged, order_in
 from tests.walls import scene as scenes
 from tests.walls.pages import HtmlPage, body_of, likeness
 from tests.walls.scene import ACTORS, MISSING, WRITERS, Scene
@@ -457,3 +459,25 @@ def test_a_form_token_of_another_seller_is_nothing_to_mine(scene: Scene) -> None
         made[actor] = Order.objects.get(number=urlsplit(response["Location"]).path.split("/")[2])
     assert made["manager"].seller == scene.world.harbour.seller
     assert made["other_admin"].seller == scene.world.northwind.seller
+
+
+# --- inside one seller: what a viewer may not read
+
+
+def test_a_viewer_reads_every_page_and_nowhere_what_something_costs_us(world: World, static_files: Path) -> None:
+    """Neither in a field of ours nor in the vendor's own answers, which name prices too."""
+    cost = "87.6543"
+    Price.objects.update(term_cost=Decimal(cost))
+    scene = scenes.build(world)
+    order = order_in(OrderStatus.DRAFT, world)
+    held = claimed(lifecycle.place(order, by=world.harbour.manager).attempts.get())
+    exchanged(held, 200, f'{{"pricing": {{"price": {cost}}}}}'.encode())
+    purchasing.record_unknown(held, "The connection was lost.")
+    page = f"/orders/{order.number}/"
+    assert cost in scene.client("manager").get(page).content.decode(), "the team reads the vendor's words in full"
+    client = scene.client("viewer")
+    paths_ = [page, "/orders/", "/orders/historical/", *(f"/orders/{own.number}/" for own in scene.own.values())]
+    then = "2020-01-01T00:00:00%2B00:00"
+    paths_.append(f"/orders/live/?since={then}&opened={then}&row={order.number}@1")
+    shown = [path for path in paths_ if cost in client.get(path).content.decode()]
+    assert not shown, f"a viewer reads the cost on {shown}"

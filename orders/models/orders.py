@@ -111,7 +111,7 @@ class Order(SafeRefresh):
     follow_up_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="follow_ups")
     follow_up_kind = models.CharField(max_length=20, choices=FollowUp, blank=True)
     scheduled_for = models.DateTimeField(null=True, blank=True)
-    scheduled_on = models.DateField(null=True, blank=True, help_text="The date as entered, in scheduled_zone.")
+    scheduled_on = models.DateField(null=True, blank=True, help_text="The date as entered, in the zone below.")
     scheduled_zone = models.CharField(max_length=60, blank=True)
     due_now = models.DecimalField(max_digits=16, decimal_places=4, default=0)
     tax_now = models.DecimalField(max_digits=16, decimal_places=4, default=0)

@@ -119,7 +119,7 @@ class PurchaseAttempt(models.Model):
     vendor = models.ForeignKey(Vendor, on_delete=models.PROTECT, related_name="+")
     account = models.ForeignKey(VendorAccount, on_delete=models.PROTECT, related_name="attempts")
     number = models.PositiveIntegerField(help_text="1, 2, 3 … for one order and vendor.")
-    try_number = models.PositiveIntegerField(default=1, help_text="1 to 5 while the vendor is busy or away (product.md rule 5).")
+    try_number = models.PositiveIntegerField(default=1, help_text="1 to 5 while the vendor is busy or away.")
     state = models.CharField(max_length=20, choices=AttemptState, default=AttemptState.PREPARED)
     reference = models.CharField(max_length=40, unique=True, help_text="What the vendor sees; never the order's number.")
     request = models.BinaryField()

@@ -42,11 +42,11 @@ def title_badge(page: Page) -> Locator:
 
 
 def focused(page: Page) -> str:
-    """Where the keyboard is: the id, name, words or tag of the focused element."""
+    """Where the keyboard is: the id, label, words or tag of the focused element."""
     return str(
         page.evaluate(
             "() => { const at = document.activeElement;"
-            " return at.id || at.getAttribute('aria-label') || at.getAttribute('name') || at.textContent.trim() || at.tagName }"
+            " return at.id || at.getAttribute('aria-label') || at.textContent.trim() || at.tagName }"
         )
     )
 

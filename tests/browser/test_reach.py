@@ -1,6 +1,7 @@
 """Everybody gets everywhere: axe, keyboard, small and large, light and dark, long names and empty lists."""
 
 import html.parser
+from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -268,11 +269,13 @@ def test_on_a_phone_the_list_is_still_a_table_and_the_menus_open(
 ) -> None:
     page = page_of(shop.world.harbour.manager, shop.portal, new_context, **PHONE)
     page.goto(f"{shop.url}/orders/")
-    table = page.get_by_role("table")
-    expect(table).to_have_count(1)
-    expect(table.get_by_role("columnheader")).to_have_text(["Order", "Customer", "Status", "Items", "Total", "Updated"])
-    assert table.get_by_role("row").count() == page.locator("#rows tr").count() + 1
-    assert table.get_by_role("row").nth(1).get_by_role("cell").count() == 6
+    # As the browser tells a screen reader, which is not what the markup says once CSS made cards of the rows.
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    roles = Counter(node["role"]["value"] for node in tree if not node["ignored"])
+    headers = [node["name"]["value"].strip() for node in tree if not node["ignored"] and node["role"]["value"] == "columnheader"]
+    rows = page.locator("#rows tr").count()
+    assert headers == ["Order", "Customer", "Status", "Items", "Total", "Updated"]
+    assert {role: roles[role] for role in ("table", "row", "cell")} == {"table": 1, "row": rows + 1, "cell": 6 * rows}
     # Every fact of a row lies on the screen.
     for cell in row(page, orders[OrderStatus.PROVISIONING_FAILED]).get_by_role("cell").all():
         box = cell.bounding_box()
@@ -363,7 +366,7 @@ def test_long_names_and_long_words_break_no_layout(shop: Shop, page: Page) -> No
         assert not wrong, report(wrong)
     finally:
         Customer.objects.filter(pk=customer.pk).update(is_archived=True)
-        Price.objects.filter(pk=price.pk).delete()
+        Offer.objects.filter(pk=offer.pk).update(is_active=False)
 
 
 # --- keyboard

@@ -34,8 +34,7 @@ def order_data(world: World, **changes: Any) -> dict[str, Any]:
         "customer": world.harbour.customer.code, "reference": "PO-1", "version": "0", "token": "form", "action": "save",
         "lines-0-offer": world.backup.code, "lines-0-plan": "P1M:monthly", "lines-0-quantity": "7",
     }  # fmt: skip
-    return fields | {name.replace("lines_", "lines-").replace("_offer", "-offer").replace("_plan", "-plan").replace("_quantity", "-quantity"): value
-                     for name, value in changes.items()}  # fmt: skip
+    return fields | {name.replace("_", "-"): value for name, value in changes.items()}
 
 
 CUSTOMER = {
@@ -428,7 +427,7 @@ def test_the_totals_of_a_form_as_typed_so_far_are_the_finished_lines(manager: Cl
     data = order_data(world, lines_1_offer=world.backup.code, lines_1_plan="P1M:monthly", lines_1_quantity="not yet")
     for response in (manager.post("/orders/totals/", data), manager.post(NEW, data | {"action": "totals"})):
         assert response.status_code == 200
-        [box] = list(HtmlPage(response).all(id="totals"))
+        [box] = HtmlPage(response).all(id="totals")
         # 7 × 9.50 = 66.50 and 21 % of it.
         assert "€\u00a066.50" in "".join(box.itertext())
         assert "€\u00a080.47" in "".join(box.itertext())

@@ -569,6 +569,24 @@ def test_a_words_of_a_customer_in_a_live_row_are_only_words(manager: Client, wor
     assert "&lt;img" in text
 
 
+def test_the_page_of_an_order_hears_of_its_own_order_only(manager: Client, world: World) -> None:
+    mine, other = order_in(OrderStatus.DRAFT, world), order_in(OrderStatus.DRAFT, world)
+    theirs = order_in(OrderStatus.DRAFT, world, at=world.northwind)
+    fields = {
+        field.attrib["name"]: field.get("value", "")
+        for field in HtmlPage(manager.get(f"/orders/{mine.number}/")).by_id("live").iter("input")
+    }
+    assert manager.get("/orders/live/", fields).status_code == 204
+    touch(other, world)
+    assert manager.get("/orders/live/", fields).status_code == 204, "another order's change is nothing here"
+    assert manager.get("/orders/live/", fields | {"row": f"{theirs.number}@1"}).status_code == 204
+    touch(mine, world)
+    response = manager.get("/orders/live/", fields)
+    assert response.status_code == 200
+    assert sentence(response) == f"Order {mine.number}: Draft."
+    assert changed_rows(response) == []
+
+
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -259,6 +259,20 @@ def test_after_an_expired_session_a_button_leads_to_a_page_that_opens(client: Cl
     assert not problems, "\n".join(problems)
 
 
+def test_a_part_of_a_page_that_finds_nobody_signed_in_sends_the_whole_page_to_sign_in(client: Client, world: World) -> None:
+    """htmx follows a redirect by itself and would put the sign-in page into a cell, or call a dead list live."""
+    order = order_in("draft", world)
+    here = f"http://testserver/orders/{order.number}/edit/?fix=1"
+    for method, path in (("post", "/orders/totals/"), ("get", "/orders/live/"), ("get", "/orders/?q=x")):
+        response = getattr(Client(), method)(path, headers={"HX-Request": "true", "HX-Current-URL": here})
+        assert response.status_code in {200, 204, 401}, f"{path}: {response.status_code}"
+        assert response["HX-Redirect"].startswith("/signin/?next=/orders/"), path
+        assert b"<form" not in response.content
+        visitor = Client()
+        led = knock(visitor, "max@harbour.example", path=response["HX-Redirect"])
+        assert visitor.get(led["Location"]).status_code == 200, led["Location"]
+
+
 # --- switched off
 
 

@@ -64,7 +64,7 @@ MAGIC = (
     Magic("Product gone", "Product id", "GONE…", "The product is no longer sold (404, code 400013)."),
     Magic("Too many seats", "Quantity", "26", "The cart is taken but this line carries error 10015: only 25 seats are available."),
     Magic("Slow success", "Quantity", "202", "The order stays pending for the slow time, then completes."),
-    Magic("Fails without a reason", "Quantity", "204", "The line's order is pending, then ends in error; no reason is given anywhere."),
+    Magic("Fails without a reason", "Quantity", "204", "The line’s order is pending, then ends in error; no reason is given anywhere."),
     Magic("Line refused", "Quantity", "207", "Checkout refuses this line (800069, risk check) while the other lines succeed."),
     Magic("No credit", "Quantity", "402", "Checkout is refused as a whole: credit line below the threshold (403, code 800023)."),
     Magic("Needs a document", "Quantity", "428", "The order waits for a purchase order document, or the action time, then completes."),
