@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
@@ -20,6 +22,25 @@ class SellerRequest(HttpRequest):
     seller: Seller
     membership: Membership
     htmx: HtmxDetails
+
+
+class SignedInMiddleware(LoginRequiredMiddleware):
+    """Sends who is not signed in to sign in, and back to a page that opens.
+
+    A session may end while somebody types: a button's address answers no GET, so the way back leads to the order it was on.
+    Of an htmx request the whole page goes to sign in, not the part that asked.
+    """
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:  # type: ignore[override]
+        match = request.resolver_match
+        if request.method in {"GET", "HEAD"} and not request.headers.get("HX-Request"):
+            return redirect_to_login(request.get_full_path())
+        number = match.kwargs.get("number") if match else None
+        target = reverse("orders:order-detail", args=[number]) if number else reverse("orders:order-list")
+        answer = redirect_to_login(target)
+        if request.headers.get("HX-Request"):
+            return HttpResponse(status=204, headers={"HX-Redirect": answer.url})
+        return answer
 
 
 class SellerMiddleware:
@@ -43,9 +64,7 @@ class SellerMiddleware:
         match = request.resolver_match
         if match is None or match.app_name != "orders" or not getattr(view, "login_required", True):
             return None
-        if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
-        membership = Membership.objects.select_related("seller").filter(user=request.user, is_active=True, seller__is_active=True).first()
+        membership = Membership.objects.select_related("seller").filter(user_id=request.user.pk, is_active=True, seller__is_active=True).first()
         if membership is None:
             return render(request, "no_seller.html", status=403)
         request.membership, request.seller = membership, membership.seller  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Q
 
@@ -128,10 +128,21 @@ def _decode(cursor: str) -> tuple[datetime, int] | None:
     try:
         text = base64.urlsafe_b64decode(cursor[:200] + "=" * (-len(cursor[:200]) % 4)).decode()
         instant, _, pk = text.partition("|")
-        at = datetime.fromisoformat(instant)
-        return (at, int(pk)) if at.tzinfo and 0 < int(pk) < 2**63 else None
+        at = read_instant(instant)
+        return (at, int(pk)) if at and 0 < int(pk) < 2**63 else None
     except (ValueError, binascii.Error):
         return None
+
+
+def read_instant(text: str) -> datetime | None:
+    """An instant out of a URL, or None when it is none that a database and a few days around it could hold."""
+    try:
+        # A plus sign in a query string arrives as a space.
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        at = found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at if found.tzinfo and 1970 < at.year < 9999 else None
 
 
 # --- numbers on tabs and views

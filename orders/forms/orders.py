@@ -49,12 +49,22 @@ class OrderForm(forms.Form):
             field.help_text = "After the first attempt the customer can’t be exchanged."
 
 
+class WholeNumberField(forms.IntegerField):
+    """Digits only. Python reads 1_0 as ten, and Django 1.000 as one; a seller who types either means something else."""
+
+    def to_python(self, value: Any) -> int | None:
+        text = str(value or "").strip()
+        if text and not (text.isascii() and text.isdecimal()):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(text)
+
+
 class LineForm(forms.Form):
     """One line. An empty row is no line."""
 
     offer = forms.ModelChoiceField(Offer.objects.none(), to_field_name="code", empty_label="Choose an offer", required=False)
     plan = forms.ChoiceField(label="Term and billing", choices=PLANS, required=False)
-    quantity = forms.IntegerField(
+    quantity = WholeNumberField(
         min_value=1,
         max_value=MAX_QUANTITY,
         required=False,
@@ -229,7 +239,8 @@ class LineAmount:
 def row_numbers(data: Any) -> list[int]:
     """Which rows a form was sent with, in the order of their numbers; rows beyond MAX_LINES are not read."""
     found = {name.split("-")[1] for name in data if name.startswith("lines-") and name.count("-") == 2}
-    return sorted(int(number) for number in found if number.isdecimal() and number.isascii() and len(number) < 4)[:MAX_LINES]
+    plain = {str(number) for number in range(1000)}
+    return sorted(int(number) for number in found & plain)[:MAX_LINES]
 
 
 def errors_of(form: forms.BaseForm) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ def new(request: SellerRequest) -> HttpResponse:
     """Add a customer, then go on with an order for him."""
     if not permissions.can_write(request.membership):
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
-    form = CustomerForm(request.POST or None)
+    form = CustomerForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
 
         def work() -> str:

@@ -1,6 +1,6 @@
 """Recent and Historical: two URLs, one list."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -58,7 +58,7 @@ def live(request: SellerRequest) -> HttpResponse:
     The page says what it shows (`row=SO-10482@stamp`), so that looking a few seconds back repeats nothing. Looking back is
     needed: an order's change is stamped before its transaction is committed.
     """
-    since, opened = _instant(request.GET.get("since", "")), _instant(request.GET.get("opened", ""))
+    since, opened = search.read_instant(request.GET.get("since", "")), search.read_instant(request.GET.get("opened", ""))
     now = clock.now()
     mine = Order.objects.for_seller(request.seller)
     if since is None or opened is None:
@@ -110,12 +110,3 @@ def _sentence(rows: list[Shown]) -> str:
     return " ".join(
         f"Order {row.order.number}: {row.order.info.status.label}." + (f" {row.first.summary}." if row.first else "") for row in rows
     )
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        # A plus sign in a query string arrives as a space.
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
