@@ -64,7 +64,8 @@ class SellerMiddleware:
         match = request.resolver_match
         if match is None or match.app_name != "orders" or not getattr(view, "login_required", True):
             return None
-        membership = Membership.objects.select_related("seller").filter(user_id=request.user.pk, is_active=True, seller__is_active=True).first()
+        assert isinstance(request.user, User), "SignedInMiddleware lets nobody else through."
+        membership = Membership.objects.select_related("seller").filter(user=request.user, is_active=True, seller__is_active=True).first()
         if membership is None:
             return render(request, "no_seller.html", status=403)
         request.membership, request.seller = membership, membership.seller  # type: ignore[attr-defined]

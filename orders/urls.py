@@ -1,11 +1,10 @@
 from django.urls import path
-from django.views.generic import RedirectView
 
 from orders.views import customers, health, help, order_actions, order_form, order_list, order_page
 
 app_name = "orders"
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="orders:order-list"), name="home"),
+    path("", order_list.home, name="home"),
     path("orders/", order_list.recent, name="order-list"),
     path("orders/historical/", order_list.historical, name="order-historical"),
     path("orders/live/", order_list.live, name="order-live"),

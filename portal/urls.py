@@ -1,12 +1,17 @@
 from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
+from django.views.decorators.http import require_http_methods
 
 from orders.forms.people import SignInForm
 
+sign_in = require_http_methods(["GET", "HEAD", "POST"])(
+    auth.LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True)
+)
+
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("signin/", auth.LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True), name="login"),
+    path("signin/", sign_in, name="login"),
     path("signout/", auth.LogoutView.as_view(), name="logout"),
     path("", include("orders.urls")),
 ]

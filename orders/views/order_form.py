@@ -112,7 +112,9 @@ def _draft(request: SellerRequest, order: Order | None) -> OrderLinesForm | None
 
 @require_POST
 def totals(request: SellerRequest) -> HttpResponse:
-    """The sums of a form as typed so far; changes nothing."""
+    """The sums of a form as typed so far; changes nothing. For those who may see the form."""
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
     form = OrderLinesForm.sent(request.seller, None, request.POST)
     return render(request, "orders/order_form.html#totals", {"totals": form.totals(), "currency": form.currency})
 

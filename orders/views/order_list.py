@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from orders import clock, permissions, search
@@ -15,6 +15,11 @@ from orders.statuses import STATUS_FILTERS, Section
 
 LIVE_LIMIT = 50
 LOOK_BACK = timedelta(seconds=10)
+
+
+@require_safe
+def home(request: SellerRequest) -> HttpResponse:
+    return redirect("orders:order-list")
 
 
 @require_safe

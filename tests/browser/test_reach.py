@@ -43,6 +43,10 @@ SIDEWAYS = """() => {
     const names = wide.map((node) => `${node.tagName}.${node.className?.baseVal ?? node.className}`);
     return [`${page.scrollWidth} of ${page.clientWidth}: ${names.slice(0, 3).join(", ")}`];
 }"""
+OUT_OF_TOPBAR = """() => [...document.querySelectorAll(".topbar > *, .topbar .btn, .topbar a")].filter((node) => {
+    const bar = node.closest(".topbar").getBoundingClientRect(), at = node.getBoundingClientRect();
+    return node.checkVisibility() && (at.top < bar.top - 1 || at.bottom > bar.bottom + 1);
+}).map((node) => `${node.tagName} ${(node.getAttribute("aria-label") ?? node.textContent.trim()).slice(0, 20)}`)"""
 OUT_OF_PANEL = """() => [...document.querySelectorAll(".panel, .banner, .topbar")].flatMap((panel) =>
     [...panel.querySelectorAll("*")].filter((node) =>
         !node.closest(".sr-only, [popover], caption, thead, .vendor-msg pre, .exchanges pre, svg, option") && node.checkVisibility()
@@ -84,6 +88,7 @@ def examine(page: Page, name: str, answer: Response | None) -> list[str]:
     for width in (320, 390, 768, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         wrong += [f"{name}, {width}: sideways {found}" for found in page.evaluate(SIDEWAYS)]
+        wrong += [f"{name}, {width}: runs out of the top bar: {found}" for found in page.evaluate(OUT_OF_TOPBAR)]
     page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
     wrong += [f"{name}, 200 % text: sideways {found}" for found in page.evaluate(SIDEWAYS)]
     page.evaluate("() => { document.documentElement.style.fontSize = ''; }")
