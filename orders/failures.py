@@ -15,8 +15,11 @@ from django.urls import reverse
 from orders.models import AttemptState, Failure, FailureClass, FailureReason, Order, OrderLine, PurchaseAttempt, RetryClass, Who
 
 CATALOGUE = Path(__file__).with_name("failure_catalogue.toml")
+NOTHING_BOUGHT = "Nothing was bought and nothing will be billed."
+NOT_BOUGHT = "These items were not bought and will not be billed."
 NO_REASON = "The vendor gave no reason."
 
+MAY_HAVE_BOUGHT = set(AttemptState) - {AttemptState.FAILED_DEFINITE}
 # An answer that the catalogue doesn't know. Retry stays offered: the vendor's no was definite, nothing was bought.
 UNKNOWN = FailureReason(
     slug="unknown",
@@ -37,6 +40,7 @@ class Explanation:
     reason: FailureReason
     vendor: str
     lines: tuple[OrderLine, ...]
+    others_bought: bool = False
 
     @property
     def summary(self) -> str:
@@ -48,7 +52,9 @@ class Explanation:
 
     @property
     def meaning(self) -> str:
-        return self._words(self.reason.meaning)
+        words = self._words(self.reason.meaning)
+        # The catalogue speaks of an order that was refused whole; of the rest of this one something was, or will be, bought.
+        return words.replace(NOTHING_BOUGHT, NOT_BOUGHT) if self.others_bought else words
 
     @property
     def fix(self) -> str:
@@ -124,6 +130,7 @@ class Catalogue:
             reason=self.reason_for(attempt.vendor.dialect, first),
             vendor=attempt.vendor.name,
             lines=tuple(failure.line for failure in failures if failure.line),
+            others_bought=any(other.state in MAY_HAVE_BOUGHT for other in order.attempts.all()),
         )
 
 

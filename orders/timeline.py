@@ -69,7 +69,7 @@ WORDINGS = {
     "failed": Wording("Provisioning failed", lambda data: "Nothing was bought.", "bad", "st-failed"),
     "confirmed": Wording("Approved by the vendor", lambda data: "Every item was bought.", "good", "st-finished"),
     "completed": Wording("Completed", lambda data: "Every subscription is recorded.", "good", "st-completed"),
-    "finished_with_errors": Wording("Completed with errors", lambda data: "Some items were not bought.", "bad", "st-errors"),
+    "finished_with_errors": Wording("Completed with Errors", lambda data: "Some items were not bought.", "warn", "st-errors"),
     "closed": Wording("Closed", lambda data: str(data.get("reason", "")), glyph="lock"),
     "deleted": Wording("Deleted", lambda data: str(data.get("reason", "")), glyph="st-deleted"),
 }

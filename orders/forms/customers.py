@@ -43,7 +43,7 @@ class CustomerForm(forms.ModelForm[Customer]):
         for field in self.fields.values():
             if not field.required:
                 continue
-            field.error_messages["required"] = f"Write the {field.label or 'value'}.".replace("Write the name", "Write the company’s name")
+            field.error_messages["required"] = f"Write the {str(field.label).lower()}."
 
     def clean_domain(self) -> str:
         return str(self.cleaned_data["domain"]).strip().lower()

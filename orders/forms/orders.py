@@ -44,6 +44,7 @@ class OrderForm(forms.Form):
         field.queryset = Customer.objects.for_seller(seller).filter(mine | Q(is_archived=False)).order_by("name", "id")
         field.label_from_instance = lambda customer: f"{customer.name} ({customer.domain})"
         field.error_messages["invalid_choice"] = "Choose one of your customers."
+        field.error_messages["required"] = "Choose a customer."
         if order and order.attempts.exists():
             field.queryset = field.queryset.filter(pk=order.customer_id)
             field.help_text = "After the first attempt the customer can’t be exchanged."

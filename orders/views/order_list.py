@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from orders import clock, permissions, search
+from orders import clock, permissions, search, submissions
 from orders.failures import Catalogue
 from orders.models import Order
 from orders.progress import Shown, show
@@ -49,6 +49,7 @@ def _list(request: SellerRequest, section: Section) -> HttpResponse:
         "status_choices": STATUS_FILTERS[section],
         "since": since.isoformat(),
         "may_write": permissions.can_write(request.membership),
+        "token": submissions.new_token(),
     }
     template = "orders/order_list.html#results" if request.htmx and not request.htmx.boosted else "orders/order_list.html"
     response = render(request, template, context)
@@ -93,6 +94,7 @@ def live(request: SellerRequest) -> HttpResponse:
         "fresh": fresh,
         "since": now.isoformat(),
         "sentence": _sentence(rows),
+        "token": submissions.new_token(),
     }
     return render(request, "orders/order_live.html", context)
 
