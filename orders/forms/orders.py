@@ -55,7 +55,8 @@ class WholeNumberField(forms.IntegerField):
 
     def to_python(self, value: Any) -> int | None:
         text = str(value or "").strip()
-        if text and not (text.isascii() and text.isdecimal()):
+        digits = text.removeprefix("-")
+        if text and not (digits.isascii() and digits.isdecimal()):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(text)
 
