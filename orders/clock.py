@@ -14,6 +14,11 @@ def now() -> datetime:
     return _database_time() + offset()
 
 
+def here() -> datetime:
+    """The current instant by this process's own clock: free, and near enough to say “12 min ago”. Decide nothing by it."""
+    return datetime.now(UTC) + offset()
+
+
 def _database_time() -> datetime:
     if connection.vendor != "postgresql":
         return datetime.now(UTC)

@@ -5,32 +5,35 @@ repeat is answered with the same address. A token with another content is a mist
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 
 from django.db import IntegrityError, transaction
-from django.http import QueryDict
 
 from orders.models import Seller, Submission
+from orders.scoping import SellerRequest
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class OtherContent(Exception):
-    """The token of one form came back with the content of another."""
+    """The token of one form came back with the content of another, or there was none."""
 
 
 def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def once(seller: Seller, data: QueryDict, work: Callable[[], str]) -> str:
-    """Do `work` for the form's `token` at most once and return the address that it led to.
+def once(request: SellerRequest, work: Callable[[], str]) -> str:
+    """Do `work` for the token of the form that was sent at most once and return the address that it led to.
 
     Raises OtherContent, and whatever `work` raises; then nothing is kept and the form may be sent again.
     """
-    token = data.get("token", "")[:64]
-    if not token:
+    token = request.POST.get("token", "")
+    if not TOKEN.fullmatch(token):
         raise OtherContent
-    digest = _digest(data)
+    seller, digest = request.seller, _digest(request)
     with transaction.atomic():
         try:
             # The unique constraint is the lock: a second arrival waits here until the first one is committed.
@@ -50,6 +53,7 @@ def _replay(seller: Seller, token: str, digest: str) -> str:
     return earlier.location
 
 
-def _digest(data: QueryDict) -> str:
-    pairs = sorted((key, value) for key, values in data.lists() if key != "csrfmiddlewaretoken" for value in values)
-    return hashlib.sha256(repr(pairs).encode()).hexdigest()
+def _digest(request: SellerRequest) -> str:
+    """Of the address and all fields: a button sends nothing but its token, and what it asks for lies in the address."""
+    pairs = sorted((key, value) for key, values in request.POST.lists() if key != "csrfmiddlewaretoken" for value in values)
+    return hashlib.sha256(repr((request.path, pairs)).encode()).hexdigest()

@@ -38,8 +38,9 @@ REAL_COMMITS = (
     "write a function and ask for committed_db (real commits) or portal (a real server)."
 )
 
-# No deadline: how long a case takes says nothing on a busy machine. No database: a run leaves nothing behind.
-hypothesis.settings.register_profile("portal", deadline=None, database=None)
+# No deadline and no watch on slow generation: how long a case takes says nothing on a busy machine.
+# No database: a run leaves nothing behind.
+hypothesis.settings.register_profile("portal", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("portal")
 
 DATABASE_IN_ID = re.compile(rf"[\[-]({'|'.join(KINDS)})[\]-]")

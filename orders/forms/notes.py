@@ -1,4 +1,12 @@
+"""The short texts that a button may bring along."""
+
 from django import forms
+
+
+class CloseForm(forms.Form):
+    """Why a failed order is closed."""
+
+    reason = forms.CharField(label="Why", max_length=200, required=False)
 
 
 class NoteForm(forms.Form):

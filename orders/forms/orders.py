@@ -147,7 +147,7 @@ class OrderLinesForm:
         self.seller, self.order, self.data = seller, order, data
         self.head = OrderForm(data, initial=head, seller=seller, order=order)
         code = data.get("customer", "") if data is not None else (head or {}).get("customer", "")
-        self.customer = Customer.objects.for_seller(seller).filter(code=str(code)[:12]).first()
+        self.customer = Customer.objects.for_seller(seller).with_code(str(code)).first()
         prices = Prices(self.customer, seller)
         self.currency = prices.currency
         common: dict[str, Any] = {

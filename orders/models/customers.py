@@ -1,5 +1,6 @@
 """Customers of a seller, and the tenants they have at vendors."""
 
+import re
 import secrets
 from typing import Self
 
@@ -11,6 +12,7 @@ from orders.models.catalogue import VendorAccount
 from orders.vendors.contract import CustomerRequest
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+CODE = re.compile(r"[0-9A-Z]{1,12}")
 
 
 def new_code() -> str:
@@ -27,6 +29,10 @@ tenant_domain = RegexValidator(
 class CustomerQuerySet(models.QuerySet["Customer"]):
     def for_seller(self, seller: Seller) -> Self:
         return self.filter(seller=seller)
+
+    def with_code(self, code: str) -> Self:
+        """The one with this public code; nobody when the text can't be a code, whatever was sent."""
+        return self.filter(code=code) if CODE.fullmatch(code) else self.none()
 
     def active(self) -> Self:
         return self.filter(is_archived=False)

@@ -4,6 +4,8 @@ A transition here says what is legal and nothing else; verbs (lifecycle.py, quot
 Never call refresh_from_db on an order for its status: get it again (`Order.objects.get`), under a lock when you change it.
 """
 
+import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
@@ -20,6 +22,7 @@ from orders.money import CYCLE_LABELS, PER_LABELS, TERM_LABELS
 from orders.statuses import EDITABLE, HISTORICAL, RECENT, TABLE, OrderStatus, StatusInfo
 
 FIRST_NUMBER = 10001
+NUMBER = re.compile(r"SO-[0-9]{1,17}")
 
 
 class SafeRefresh(models.Model):
@@ -66,6 +69,10 @@ def next_order_number() -> str:
 class OrderQuerySet(models.QuerySet["Order"]):
     def for_seller(self, seller: Seller) -> Self:
         return self.filter(seller=seller)
+
+    def numbered(self, numbers: Iterable[str]) -> Self:
+        """Those with one of these numbers; what can't be a number finds nothing, whatever was sent."""
+        return self.filter(number__in=[number for number in numbers if NUMBER.fullmatch(number)])
 
     def recent(self) -> Self:
         return self.filter(status__in=sorted(RECENT))

@@ -42,7 +42,7 @@ def ago(instant: datetime | None) -> str:
 @register.filter
 def age(instant: datetime) -> str:
     """“40 s”, “12 min”, “3 h”; empty from a day on."""
-    passed = max(clock.now() - instant, timedelta())
+    passed = max(clock.here() - instant, timedelta())
     if passed < timedelta(minutes=1):
         return f"{passed.seconds} s"
     if passed < timedelta(hours=1):
@@ -57,7 +57,7 @@ def day(instant: datetime | None) -> str:
         return ""
     local = timezone.localtime(instant)
     text = f"{local.day} {local:%b}"
-    return text if local.year == timezone.localtime(clock.now()).year else f"{text} {local.year}"
+    return text if local.year == timezone.localtime(clock.here()).year else f"{text} {local.year}"
 
 
 @register.filter
@@ -66,7 +66,7 @@ def moment(instant: datetime | None) -> str:
     if instant is None:
         return ""
     local = timezone.localtime(instant)
-    today = timezone.localtime(clock.now()).date()
+    today = timezone.localtime(clock.here()).date()
     return f"{'Today' if local.date() == today else day(instant)}, {local:%H:%M}"
 
 

@@ -28,7 +28,7 @@ def new(request: SellerRequest) -> HttpResponse:
             return f"{reverse('orders:order-new')}?customer={customer.code}"
 
         try:
-            return redirect(submissions.once(request.seller, request.POST, work))
+            return redirect(submissions.once(request, work))
         except submissions.OtherContent:
             return other_content(request)
     errors = errors_of(form) if form.is_bound else []

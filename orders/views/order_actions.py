@@ -11,7 +11,7 @@ from django_fsm import TransitionNotAllowed
 
 from orders import lifecycle, permissions, submissions
 from orders.failures import Catalogue
-from orders.forms.notes import NoteForm
+from orders.forms.notes import CloseForm, NoteForm
 from orders.lifecycle import Refusal
 from orders.models import Order
 from orders.progress import Shown, show
@@ -63,14 +63,22 @@ def close(request: SellerRequest, number: str) -> HttpResponse:
             return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
         if not shown.close:
             return conflict(request, shown.order, shown.close.reason)
-        return render(request, "orders/order_close.html", {"shown": shown, "order": shown.order, "token": submissions.new_token()})
+        return _close_page(request, shown, CloseForm())
+    form = CloseForm(request.POST)
+    if shown.close and not form.is_valid():
+        return _close_page(request, shown, form, status=422)
 
     def work() -> str:
-        order = lifecycle.close(shown.order, by=request.user, reason=request.POST.get("reason", "")[:200])
+        order = lifecycle.close(shown.order, by=request.user, reason=form.cleaned_data["reason"])
         messages.success(request, f"Order {order.number} is closed and lies in Historical.")
         return reverse("orders:order-detail", args=[order.number])
 
     return _act(request, shown, shown.close, work)
+
+
+def _close_page(request: SellerRequest, shown: Shown, form: CloseForm, status: int = 200) -> HttpResponse:
+    context = {"shown": shown, "order": shown.order, "form": form, "token": submissions.new_token()}
+    return render(request, "orders/order_close.html", context, status=status)
 
 
 @require_POST
@@ -127,7 +135,7 @@ def note(request: SellerRequest, number: str) -> HttpResponse:
         return f"{reverse('orders:order-detail', args=[order.number])}#timeline"
 
     try:
-        return redirect(submissions.once(request.seller, request.POST, work))
+        return redirect(submissions.once(request, work))
     except submissions.OtherContent:
         return other_content(request)
 
@@ -153,7 +161,7 @@ def _act(request: SellerRequest, shown: Shown, allowed: permissions.Answer, work
         return work()
 
     try:
-        return redirect(submissions.once(request.seller, request.POST, checked))
+        return redirect(submissions.once(request, checked))
     except submissions.OtherContent:
         return other_content(request)
     except Refusal as refusal:

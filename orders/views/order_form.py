@@ -42,7 +42,7 @@ def new(request: SellerRequest) -> HttpResponse:
         return reverse(name, args=[order.number])
 
     try:
-        return redirect(submissions.once(request.seller, request.POST, work))
+        return redirect(submissions.once(request, work))
     except submissions.OtherContent:
         return other_content(request)
 
@@ -69,7 +69,7 @@ def edit(request: SellerRequest, number: str) -> HttpResponse:
     if not all([form.is_valid(), customer_form.is_valid()]):
         return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=422)
     try:
-        return redirect(submissions.once(request.seller, request.POST, lambda: _save(request, order, form, customer_form)))
+        return redirect(submissions.once(request, lambda: _save(request, order, form, customer_form)))
     except submissions.OtherContent:
         return other_content(request)
     except StaleVersion as refusal:

@@ -74,12 +74,12 @@ def live(request: SellerRequest) -> HttpResponse:
         return HttpResponse(status=204)
     section = Section.HISTORICAL if request.GET.get("section") == Section.HISTORICAL else Section.RECENT
     on_page = dict(row.partition("@")[::2] for row in request.GET.getlist("row")[:LIVE_LIMIT])
-    found = recently.filter(number__in=on_page).for_list().order_by("-changed_at", "-id")
+    found = recently.numbered(on_page).for_list().order_by("-changed_at", "-id")
     changed = [order for order in found if on_page[order.number] != order.stamp]
     if request.GET.get("page") == "order":
         return render(request, "orders/order_live_page.html", {"order": changed[0]}) if changed else HttpResponse(status=204)
     filters = _filters(request, section)
-    elsewhere = search.apply(mine.filter(changed_at__gt=opened), filters).exclude(number__in=on_page)
+    elsewhere = search.apply(mine.filter(changed_at__gt=opened), filters).exclude(pk__in=mine.numbered(on_page).values("pk"))
     fresh = len(elsewhere.values_list("pk")[: LIVE_LIMIT + 1])
     if not changed and str(fresh) == request.GET.get("fresh", "0"):
         return HttpResponse(status=204)

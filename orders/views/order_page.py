@@ -22,7 +22,7 @@ EXCHANGE_LIMIT = 200
 
 def scoped(request: SellerRequest, number: str) -> Order:
     """The seller's order, or 404: another seller's looks exactly like a missing one."""
-    return get_object_or_404(Order.objects.for_seller(request.seller).for_list(), number=number)
+    return get_object_or_404(Order.objects.for_seller(request.seller).for_list().numbered([number]))
 
 
 @require_safe

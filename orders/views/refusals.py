@@ -17,5 +17,5 @@ def conflict(request: SellerRequest, order: Order, reason: str) -> HttpResponse:
 
 def other_content(request: HttpRequest) -> HttpResponse:
     """422: the token of one form came with the content of another."""
-    text = "This form was sent before with other content. Open the page again, so that nothing is done twice."
+    text = "This form was sent before with other content. Go back, reload the page, and send it again: nothing is done twice."
     return render(request, "error.html", {"title": "Sent before", "text": text}, status=422)

@@ -60,8 +60,7 @@ def vendor_url(start: Start, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def box(vendor_url: str) -> Iterator[Box]:
     """A caller of an empty vendor.  Afterwards exactly the violations the test meant to provoke must be listed."""
-    client = Box(vendor_url)
-    client.control("POST", "reset")
-    yield client
-    assert client.kinds() == client.expected
-    client.http.close()
+    with Box(vendor_url) as client:
+        client.control("POST", "reset")
+        yield client
+        assert client.kinds() == client.expected
