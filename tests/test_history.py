@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
@@ -16,9 +18,11 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.migrations import AddField, Migration, RemoveField
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import ProtectedError
+from django.test import Client
+from django.urls import reverse
 
 from orders import guards, lifecycle
-from orders.models import Failure, Order, OrderEvent, OrderLine, OrderNote, PurchaseAttempt, QuoteRevision, VendorExchange
+from orders.models import Failure, Order, OrderEvent, OrderLine, OrderNote, PurchaseAttempt, QuoteRevision, User, VendorExchange
 from portal.settings import CLOCK_FILE
 from tests.harness.clock import Clock
 from tests.harness.databases import Database, contents
@@ -40,7 +44,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module", params=["as migrated", "after a rebuild"])
-def history(request: pytest.FixtureRequest, database: Database) -> Iterator[Scene]:
+def history(request: pytest.FixtureRequest, database: Database, static_files: Path) -> Iterator[Scene]:
     with database.committed(), Clock(CLOCK_FILE) as clock:
         scene = _history(clock)
         if request.param == "after a rebuild":
@@ -108,6 +112,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...], Callable[[Order], models.Model | Non
     "failure": ("text", SENT, lambda order: Failure.objects.filter(attempt__order=order).first()),
     "revision": ("content_sha256", (*HISTORICAL, "provisioning_failed"), lambda order: order.revisions.first()),
 }
+INLINES = ("lines", "attempts", "events", "notes", "failures", "exchanges", "revisions")
 assert {model._meta.db_table for model in MODELS.values()} == set(guards.GUARDED)
 
 
@@ -178,6 +183,30 @@ def insert_another(target: Target) -> None:
     copy(target, "INSERT", "", id=10_000_000, **fresh)
 
 
+def in_the_admin(target: Target) -> None:
+    """Staff with every permission post the change, also as an inline row of the order, and the deletion: each is refused."""
+    staff = Client()
+    staff.force_login(User.objects.get(email="staff@portal.example"))
+    order = target.row if target.table == "orders_order" else getattr(target.row, "order", None) or target.row.attempt.order
+    for row in (order, target.row):
+        if type(row) not in admin.site._registry:
+            continue
+        name = f"admin:orders_{row._meta.model_name}"
+        inline = {
+            f"{prefix}-0-{key}": value
+            for prefix in INLINES
+            for key, value in (("id", target.row.pk), (target.column, "tampered"), ("DELETE", "on"))
+        }
+        sent = {target.column: "tampered", "_save": "Save"} | inline
+        answers = [
+            staff.post(reverse(f"{name}_change", args=[row.pk]), sent),
+            staff.post(reverse(f"{name}_delete", args=[row.pk]), {"post": "yes"}),
+        ]
+        assert [answer.status_code for answer in answers] == [403, 403]
+        staff.post(reverse(f"{name}_changelist"), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+    raise ProtectedError("The admin refused.", set())
+
+
 def empty_table(target: Target) -> None:
     sql(f"TRUNCATE {target.table} CASCADE" if connection.vendor == "postgresql" else f"DELETE FROM {target.table}")
 
@@ -198,6 +227,7 @@ WAYS: dict[str, Callable[[Target], object]] = {
     "delete of the parent": delete_parent,
     "insert in SQL": insert_another,
     "empty the table": empty_table,
+    "admin": in_the_admin,
 }
 
 
@@ -231,7 +261,7 @@ def test_no_way_changes_a_row_of_history(history: Scene, db: None, table: str, w
         assert isinstance(refusal, ProtectedError) or any(text in str(refusal) for text in SENTENCES), refusal
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way not in {"delete of the parent", "empty the table"}])
+@pytest.mark.parametrize("way", [way for way in WAYS if way not in {"delete of the parent", "empty the table", "admin"}])
 def test_the_same_ways_do_change_an_order_that_is_open(history: Scene, db: None, way: str) -> None:
     line = history.open.lines.last()
     rows = contents("orders_orderline")
