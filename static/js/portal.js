@@ -60,8 +60,13 @@
   document.addEventListener("htmx:responseError", (event) => {
     if (event.target !== live) say(`That did not work (${event.detail.xhr.status}). Reload the page and try again.`);
   });
+  /* A page that is being left breaks off its requests: no trouble. */
+  let isLeaving = false;
+  document.addEventListener("submit", () => { isLeaving = true; });
+  addEventListener("pagehide", () => { isLeaving = true; });
+  addEventListener("pageshow", () => { isLeaving = false; });
   document.addEventListener("htmx:sendError", (event) => {
-    if (event.target !== live) say("No connection. Nothing was sent; try again.");
+    if (event.target !== live && !isLeaving) say("No connection. Nothing was sent; try again.");
   });
 
   if (!live) return;

@@ -1,5 +1,6 @@
 """The list: two sections, filters, pages by key, a fixed price in queries, and rows that change live."""
 
+import gzip
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -365,6 +367,20 @@ def test_a_list_costs_the_same_few_queries_for_ten_orders_and_for_a_thousand(man
     # The look for the rows on the page is the test's own.
     assert len(statements(lots)) == len(statements(few)), difference
     assert len(statements(lots)) <= BOUNDS[path], difference
+
+
+def test_a_full_page_and_what_it_loads_stay_light(manager: Client, world: World) -> None:
+    """What travels, compressed (interface.md A24): 5 KB of HTML; under 35 KB for all CSS and JavaScript."""
+    many(world, PAGE_SIZE - 10)
+    of_every_shape(world)
+    of_every_shape(world)
+    response = manager.get("/orders/")
+    assert len(rows(HtmlPage(response))) == PAGE_SIZE
+    assert len(gzip.compress(response.content)) <= 5_000
+    files = re.findall(rb'(?:href|src)="/static/([^"]+\.(?:css|js))"', response.content)
+    assert len(files) >= 4
+    sizes = {name.decode(): len(gzip.compress((settings.STATIC_ROOT / name.decode()).read_bytes())) for name in files}
+    assert sum(sizes.values()) < 35_000, sizes
 
 
 def many_deleted(world: World, count: int) -> int:
