@@ -91,6 +91,10 @@ def examine(page: Page, name: str, answer: Response | None) -> list[str]:
         page.set_viewport_size({"width": width, "height": 800})
         wrong += [f"{name}, {width}: sideways {found}" for found in page.evaluate(SIDEWAYS)]
         wrong += [f"{name}, {width}: runs out of the top bar: {found}" for found in page.evaluate(OUT_OF_TOPBAR)]
+        if width in (390, 1280):
+            page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
+            wrong += [f"{name}, {width}, 200 % text: sideways {found}" for found in page.evaluate(SIDEWAYS)]
+            page.evaluate("() => { document.documentElement.style.fontSize = ''; }")
     page.set_viewport_size({"width": 1280, "height": 900})
     page.emulate_media(color_scheme="light")
     return wrong
