@@ -15,6 +15,7 @@ from orders.models import Seller, Submission
 from orders.scoping import SellerRequest
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+type Work = Callable[[], str]
 
 
 class OtherContent(Exception):
@@ -25,7 +26,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def once(request: SellerRequest, work: Callable[[], str]) -> str:
+def once(request: SellerRequest, work: Work) -> str:
     """Do `work` for the token of the form that was sent at most once and return the address that it led to.
 
     Raises OtherContent, and whatever `work` raises; then nothing is kept and the form may be sent again.

@@ -28,6 +28,7 @@ from tests.walls.state import difference, state
 from tests.walls.urls import METHODS, SAFE, Address, Kind, addresses, unclassified
 
 NO_ROW = "999999"
+NOBODY = "ZZZZZZZZZZ"
 # Few enough for speed: one to edit, place and delete, one to fix, retry and close, one to undo, one that waits.
 SHORT = (OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED, OrderStatus.DELETED, OrderStatus.PROVISIONING_STARTED)
 
@@ -79,6 +80,9 @@ def content(seller: Any) -> dict[str, str]:
         "postal_code": "1011 AB",
         "city": "Amsterdam",
         "country": "NL",
+        "segment": "Commercial",
+        "currency": "EUR",
+        "tax_rate": "21",
         "lines-0-offer": "NGBACKUP0001-0001",
         "lines-0-plan": "P1M:monthly",
         "lines-0-quantity": "3",
@@ -102,6 +106,12 @@ def paths(address: Address, scene: Scene, actor: str) -> Iterator[tuple[str, str
         yield from admin_paths(address)
     elif not address.arguments:
         yield "none", address.path()
+    elif address.name.startswith("orders:customer-"):
+        side = scene.side(actor)
+        for customer in (side.customer, side.other_customer):
+            yield "mine", address.path(code=customer.code)
+        yield "theirs", address.path(code=scene.other_side(actor).customer.code)
+        yield "missing", address.path(code=NOBODY)
     else:
         for order in scene.mine(actor).values():
             yield "mine", address.path(number=order.number)

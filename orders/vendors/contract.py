@@ -22,6 +22,7 @@ class Capabilities:
     allows_start: bool  # orders of this vendor may lie in a cart (status Start)
     creates_customers: bool = True
     cancel_window: timedelta | None = None
+    registration_countries: frozenset[str] = frozenset()  # where a customer's registration number is asked for, and only there
     cart_lifetime: timedelta | None = None  # how long an unanswered purchase may be asked for again
 
 
@@ -43,6 +44,7 @@ class CustomerRequest:
     country: str
     language: str = "en"
     culture: str = "en-US"
+    registration_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def create_customer(sandbox: Sandbox, request: Request) -> Answer:
     _refuse_magic_email(request, billing["Email"])
     if _is_taken(sandbox, request.tenant, domain):
         raise RefusedError(error(400, 3000, f'The domain "{domain}" is already in use by another tenant.', ["CompanyProfile.Domain"]))
-    if billing["Email"].lower().endswith(rules.EMAIL_BURNS_DOMAIN):
+    if _burns_domain(billing["Email"].lower()):
         # The real vendor creates the tenant first and looks at the notification address afterwards.
         sandbox.ledger.take_domain(request.tenant, domain)
         raise RefusedError(error(400, 27002, f'NotificationEmailAddress: "{billing["Email"]}" is invalid', ["BillingProfile.Email"]))
@@ -72,6 +72,10 @@ def create_customer(sandbox: Sandbox, request: Request) -> Answer:
     answer = customer_json(customer)
     answer["userCredentials"] = {"userName": "admin", "password": "Sbx!" + secrets.token_hex(6)}
     return Answer(201, answer, {"Location": f"/v1/customers/{identifier}"})
+
+
+def _burns_domain(email: str) -> bool:
+    return email.startswith(f"{rules.EMAIL_BURNS_DOMAIN}@") or email.endswith(rules.EMAIL_ENDINGS_THAT_BURN)
 
 
 def get_customer(sandbox: Sandbox, request: Request, identifier: str) -> Answer:

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 
 EMAIL_REFUSED = "refused"
 EMAIL_HOSTILE = "hostile"
-EMAIL_BURNS_DOMAIN = (".invalid", ".u")
+EMAIL_BURNS_DOMAIN = "burns"
+EMAIL_ENDINGS_THAT_BURN = (".invalid", ".u")
 DOMAIN_TAKEN = "taken"
 PRODUCT_GONE = "GONE"
 
@@ -54,7 +55,7 @@ MAGIC = (
     Magic(
         "E-mail burns the domain",
         "Contact e-mail",
-        "…@….invalid or …@….u",
+        "burns@…",
         "Creating the customer is refused (400, code 27002) and its domain is taken from then on.",
     ),
     Magic(
