@@ -29,7 +29,8 @@ class NotUsable(ValueError):
 def countries() -> tuple[tuple[str, str], ...]:
     """Every country that has address rules: code and English name, by name."""
     names = Locale("en").territories
-    known = {code for code in load_validation_data() if VALID_COUNTRY_CODE.fullmatch(code)}
+    # ZZ is the default of all countries, and none itself.
+    known = {code for code in load_validation_data() if VALID_COUNTRY_CODE.fullmatch(code)} - {"ZZ"}
     return tuple(sorted(((code, names[code]) for code in known if code in names), key=lambda pair: fold(pair[1])))
 
 

@@ -283,6 +283,23 @@ def test_another_sellers_order_answers_byte_for_byte_as_a_missing_one_in_all_ten
     assert state() == before
 
 
+@pytest.mark.parametrize("actor", ["viewer", "manager", "other_admin"])
+def test_another_sellers_customer_answers_byte_for_byte_as_a_missing_one(scene: Scene, actor: str) -> None:
+    client, compared = scene.client(actor), 0
+    data, before = content(scene.side(actor)), state()
+    for address in addresses():
+        if not (address.name.startswith("orders:customer-") and address.arguments):
+            continue
+        for method in METHODS:
+            missing, theirs = (
+                likeness(ask(client, method, address.path(code=code), data)) for code in (NOBODY, scene.other_side(actor).customer.code)
+            )
+            assert theirs == missing, (address.name, method)
+            compared += 1
+    assert compared >= 4 * len(METHODS)
+    assert state() == before
+
+
 @pytest.mark.parametrize("actor", ["anonymous", "viewer", "manager", "admin", "other_admin", "former"])
 def test_whoever_is_not_staff_and_follows_the_admins_redirects_ends_at_a_page_that_is_not_the_admin(scene: Scene, actor: str) -> None:
     client, problems = scene.client(actor), []
