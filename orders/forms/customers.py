@@ -76,6 +76,8 @@ class CustomerForm(forms.ModelForm[Customer]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["customer_version"].initial = self.instance.version if self.instance.pk else 0
+        # Most countries have postal codes; check_address knows which.
+        self.fields["postal_code"].is_asked_by_country = True  # type: ignore[attr-defined]
         for field in self.fields.values():
             if field.required:
                 field.error_messages["required"] = f"Write the {str(field.label).lower()}."

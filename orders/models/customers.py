@@ -57,10 +57,10 @@ class Customer(models.Model):
     domain = models.CharField(
         max_length=100, validators=[tenant_domain], help_text="The customer’s tenant, for example alderdental.onmicrosoft.com."
     )
-    contact_first_name = models.CharField("first name", max_length=50)
-    contact_last_name = models.CharField("last name", max_length=50)
+    contact_first_name = models.CharField("contact first name", max_length=50)
+    contact_last_name = models.CharField("contact last name", max_length=50)
     contact_email = models.EmailField("contact e-mail")
-    contact_phone = models.CharField("phone", max_length=32, blank=True)
+    contact_phone = models.CharField("contact phone", max_length=32, blank=True)
     address_line1 = models.CharField("address", max_length=200)
     address_line2 = models.CharField("address, second line", max_length=200, blank=True)
     city = models.CharField(max_length=80)

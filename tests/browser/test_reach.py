@@ -198,6 +198,20 @@ def test_nothing_bars_the_way_in_the_forms(shop: Shop, page: Page, orders: dict[
     assert not wrong, report(wrong)
 
 
+def test_nothing_bars_the_way_among_the_customers(shop: Shop, page: Page, orders: dict[OrderStatus, Order]) -> None:
+    customer = orders[OrderStatus.PROVISIONING_FAILED].customer
+    wrong = []
+    for path in (
+        "/customers/",
+        "/customers/?q=nobody",
+        "/customers/?view=archived",
+        f"/customers/{customer.code}/",
+        f"/customers/{customer.code}/edit/",
+    ):
+        wrong += visit(page, shop, path)
+    assert not wrong, report(wrong)
+
+
 def test_nothing_bars_the_way_where_something_went_wrong(
     shop: Shop, page: Page, new_context: NewContext, problems: Problems, orders: dict[OrderStatus, Order]
 ) -> None:
