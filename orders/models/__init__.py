@@ -1,12 +1,13 @@
 """All models; one noun a file. Import from here."""
 
-from orders.models.accounts import Membership, Role, Seller, User
-from orders.models.catalogue import Offer, Price, Vendor, VendorAccount
+from orders.models.accounts import Invitation, Membership, Pricing, Role, Seller, TaxRate, User
+from orders.models.catalogue import Offer, Price, PriceList, Vendor, VendorAccount
 from orders.models.customers import Customer, CustomerTenant
 from orders.models.events import Incident, OrderEvent, OrderNote
 from orders.models.failures import FailureReason, RetryClass, Who
+from orders.models.notices import Notice, SentMail
 from orders.models.orders import Order, OrderLine, Sequence, Submission
-from orders.models.purchases import AttemptState, Failure, FailureClass, PurchaseAttempt, VendorExchange
+from orders.models.purchases import AttemptState, Failure, FailureClass, PurchaseAttempt, StaffVerdict, VendorExchange
 from orders.models.quotes import QuoteRevision
 from orders.models.subscriptions import Subscription, SubscriptionStatus
 
@@ -18,22 +19,29 @@ __all__ = [
     "FailureClass",
     "FailureReason",
     "Incident",
+    "Invitation",
     "Membership",
+    "Notice",
     "Offer",
     "Order",
     "OrderEvent",
     "OrderLine",
     "OrderNote",
     "Price",
+    "PriceList",
+    "Pricing",
     "PurchaseAttempt",
     "QuoteRevision",
     "RetryClass",
     "Role",
     "Seller",
+    "SentMail",
     "Sequence",
+    "StaffVerdict",
     "Submission",
     "Subscription",
     "SubscriptionStatus",
+    "TaxRate",
     "User",
     "Vendor",
     "VendorAccount",

@@ -43,6 +43,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
 
+class Pricing(models.TextChoices):
+    LIST = "list", "List price"
+    COST = "cost", "Cost plus markup"
+
+
 class Seller(models.Model):
     """A reseller: the tenant. Everything but vendors, offers and the failure catalogue belongs to one."""
 
@@ -50,7 +55,16 @@ class Seller(models.Model):
     name = models.CharField(max_length=120)
     currency = models.CharField(max_length=3, default="EUR")
     time_zone = models.CharField(max_length=60, default="Europe/Amsterdam")
+    language = models.CharField("dates and numbers", max_length=10, default="en_GB", help_text="A locale, for example en_GB or nl_NL.")
     tax_rate = models.DecimalField(max_digits=5, decimal_places=2, default=21, help_text="Percent; the default of a new customer.")
+    pricing = models.CharField(max_length=10, choices=Pricing, default=Pricing.LIST)
+    markup_percent = models.DecimalField(max_digits=6, decimal_places=2, default=0, help_text="On cost, when prices are made from cost.")
+    margin_floor_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0)
+    terms = models.TextField(blank=True, max_length=20_000, help_text="Printed on quotes; the customer accepts them.")
+    logo = models.ImageField(upload_to="logos/", blank=True)
+    looks_first = models.BooleanField("look first", default=False, help_text="An accepted quote waits until a seller places it.")
+    mails_creator = models.BooleanField(default=True, help_text="Whoever placed an order is told when it fails.")
+    mail_recipients = models.JSONField(default=list, blank=True, help_text="Who else is told of failed orders: e-mail addresses.")
     is_active = models.BooleanField(default=True, help_text="Clear this instead of deleting a seller.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -59,6 +73,24 @@ class Seller(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TaxRate(models.Model):
+    """What a seller charges in one country; a customer gets it when he is added, and may have his own."""
+
+    seller = models.ForeignKey(Seller, on_delete=models.CASCADE, related_name="tax_rates")
+    country = models.CharField(max_length=2)
+    percent = models.DecimalField(max_digits=5, decimal_places=2)
+
+    class Meta:
+        ordering = ["country"]
+        constraints = [
+            models.UniqueConstraint(fields=["seller", "country"], name="one_tax_rate_per_country"),
+            models.CheckConstraint(condition=models.Q(percent__gte=0) & models.Q(percent__lte=100), name="tax_rate_is_a_percentage"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.country} {self.percent} %"
 
 
 class Role(models.TextChoices):
@@ -86,3 +118,23 @@ class Membership(models.Model):
     def may_see_cost(self) -> bool:
         """Viewers never see cost or margin (product.md section 3)."""
         return self.role in {Role.ADMIN, Role.ACCOUNT_MANAGER}
+
+
+class Invitation(models.Model):
+    """A colleague was asked to join, by a link that only its hash is kept of. Used, revoked or too old, it opens nothing."""
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=20, choices=Role)
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.seller}"

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from orders import secrets
-from orders.models.accounts import Seller
+from orders.models.accounts import Seller, User
 from orders.money import CYCLE_LABELS, TERM_LABELS
 from orders.vendors import registry
 from orders.vendors.contract import Capabilities
@@ -97,7 +97,10 @@ class Offer(models.Model):
     product_id = models.CharField(max_length=40)
     sku_id = models.CharField(max_length=20)
     title = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
     segment = models.CharField(max_length=20, default="Commercial")
+    is_trial = models.BooleanField(default=False)
+    bases = models.ManyToManyField("self", symmetrical=False, related_name="addons", blank=True, help_text="An add-on needs one of these.")
     min_quantity = models.PositiveIntegerField(default=1)
     max_quantity = models.PositiveIntegerField(default=10_000_000)
     is_active = models.BooleanField(default=True)
@@ -116,9 +119,44 @@ class Offer(models.Model):
         return f"{self.product_id}:{self.sku_id}"
 
 
+class PriceList(models.Model):
+    """One imported price list. Its prices show, and those it ends vanish, at the moment it becomes current: all at once."""
+
+    class State(models.TextChoices):
+        WRITING = "writing", "Being imported"
+        CURRENT = "current", "Imported"
+        REFUSED = "refused", "Refused"
+
+    vendor = models.ForeignKey(Vendor, on_delete=models.PROTECT, related_name="price_lists")
+    name = models.CharField(max_length=200, help_text="The file's name.")
+    sha256 = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=State, default=State.WRITING)
+    markets = models.CharField(max_length=200, blank=True, help_text="Markets, currencies and segments that it covers.")
+    rows = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    ended = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    problems = models.JSONField(default=list, help_text="The first rows that were refused: line, column, reason.")
+    imported_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class PriceQuerySet(models.QuerySet["Price"]):
+    def listed(self) -> Self:
+        """Those of finished imports that no finished import ended; an import in progress shows nothing yet."""
+        current = PriceList.State.CURRENT
+        return self.filter(Q(added_by=None) | Q(added_by__state=current), Q(ended_by=None) | ~Q(ended_by__state=current))
+
     def valid_at(self, instant: datetime) -> Self:
-        return self.filter(Q(valid_from=None) | Q(valid_from__lte=instant), Q(valid_to=None) | Q(valid_to__gt=instant))
+        return self.listed().filter(Q(valid_from=None) | Q(valid_from__lte=instant), Q(valid_to=None) | Q(valid_to__gt=instant))
 
 
 class Price(models.Model):
@@ -133,6 +171,8 @@ class Price(models.Model):
     term_price = models.DecimalField(max_digits=14, decimal_places=4, help_text="What customers pay, whole term (ERP Price).")
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
+    added_by = models.ForeignKey(PriceList, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    ended_by = models.ForeignKey(PriceList, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = PriceQuerySet.as_manager()
 
@@ -140,7 +180,9 @@ class Price(models.Model):
         ordering = ["offer", "term", "billing_cycle"]
         constraints = [
             models.UniqueConstraint(
-                fields=["offer", "market", "currency", "term", "billing_cycle", "valid_from"], name="one_price_at_a_time"
+                fields=["offer", "market", "currency", "term", "billing_cycle", "valid_from"],
+                condition=Q(ended_by=None),
+                name="one_price_at_a_time",
             ),
             models.CheckConstraint(condition=Q(term_cost__gte=0) & Q(term_price__gte=0), name="price_is_not_negative"),
         ]

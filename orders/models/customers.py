@@ -63,6 +63,13 @@ class Customer(models.Model):
     currency = models.CharField(max_length=3, default="EUR")
     segment = models.CharField(max_length=20, default="Commercial")
     tax_rate = models.DecimalField("tax rate, percent", max_digits=5, decimal_places=2, default=21)
+    registration_number = models.CharField(max_length=40, blank=True)
+    # Microsoft Customer Agreement: who signed for the customer, and when.
+    agreement_first_name = models.CharField("signatory’s first name", max_length=50, blank=True)
+    agreement_last_name = models.CharField("signatory’s last name", max_length=50, blank=True)
+    agreement_email = models.EmailField("signatory’s e-mail", blank=True)
+    agreement_phone = models.CharField("signatory’s phone", max_length=32, blank=True)
+    agreement_on = models.DateField("accepted on", null=True, blank=True)
     tax_note = models.CharField("reason for no tax", max_length=120, blank=True)
     is_archived = models.BooleanField(default=False)
     version = models.PositiveIntegerField(default=1)

@@ -298,6 +298,7 @@ class OrderLine(models.Model):
     position = models.PositiveIntegerField()
     offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="+")
     title = models.CharField(max_length=200)
+    base_position = models.PositiveIntegerField(null=True, blank=True, help_text="Of an add-on: the line that it belongs under.")
     quantity = models.PositiveIntegerField()
     term = models.CharField(max_length=4, choices=list(TERM_LABELS.items()), blank=True)
     billing_cycle = models.CharField(max_length=10, choices=list(CYCLE_LABELS.items()))

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Max, Q
 
@@ -229,6 +230,28 @@ class Failure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.text[:60]}".strip()
+
+
+class StaffVerdict(models.Model):
+    """What staff answered for one line of a vendor without an API. Append-only."""
+
+    attempt = models.ForeignKey(PurchaseAttempt, on_delete=models.PROTECT, related_name="verdicts")
+    line = models.ForeignKey(OrderLine, on_delete=models.PROTECT, related_name="verdicts")
+    is_approved = models.BooleanField()
+    vendor_ref = models.CharField("vendor reference", max_length=100, blank=True)
+    starts_on = models.DateField(null=True, blank=True)
+    ends_on = models.DateField(null=True, blank=True)
+    code = models.CharField(max_length=60, blank=True, help_text="A reason of the failure catalogue.")
+    text = models.TextField(blank=True, max_length=4000, help_text="What the seller reads as the vendor's message.")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["attempt", "line"], name="one_staff_verdict_per_line")]
+
+    def __str__(self) -> str:
+        return f"{self.line}: {'approved' if self.is_approved else 'refused'}"
 
 
 def storable(text: str) -> str:
