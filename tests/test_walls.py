@@ -102,6 +102,10 @@ def paths(address: Address, scene: Scene, actor: str) -> Iterator[tuple[str, str
         yield from admin_paths(address)
     elif not address.arguments:
         yield "none", address.path()
+    elif address.arguments == ("code",):
+        # Offers belong to no seller.
+        yield "mine", address.path(code=scene.world.premium.code)
+        yield "missing", address.path(code="NO-SUCH-OFFER")
     else:
         for order in scene.mine(actor).values():
             yield "mine", address.path(number=order.number)
