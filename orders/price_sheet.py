@@ -417,9 +417,7 @@ class _Fields:
         try:
             periods_in_term(term, cycle)
         except ImpossibleCycle:
-            self._say("BillingPlan", f"A term of {TERM_LABELS[term].lower()} can’t be billed {self._text('BillingPlan')}.")
-        if not term and cycle != "one_time":
-            self._say("TermDuration", "Only what is paid once has no term.")
+            self._say("BillingPlan", f"{TERM_LABELS[term]} can’t be billed {self._text('BillingPlan')}.")
 
 
 def _product(text: str) -> str:
