@@ -27,7 +27,8 @@ from orders.price_sheet import BadRow, Problem, Row, Unreadable, rows
 from orders.wake import wake
 
 log = logging.getLogger(__name__)
-BATCH = 500
+# So many rows are one transaction: on a slow disk under load it holds SQLite's only write lock for well under 0.1 s.
+BATCH = 200
 PROBLEMS_KEPT = 200
 # An importer renews it with every batch, which takes well under a second; one that has not for so long is dead.
 LEASE = timedelta(seconds=60)

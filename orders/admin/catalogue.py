@@ -179,7 +179,8 @@ class PriceListAdmin(StaffAdmin):
         return self.fieldsets if obj else self.upload_fieldsets
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, **kwargs, **({} if obj else {"form": UploadForm, "fields": ("vendor",)}))
+        """The file and the checkbox are no fields of the model, so the admin must not ask it for them."""
+        return super().get_form(request, obj, change, **(kwargs if obj else {**kwargs, "form": UploadForm, "fields": ("vendor",)}))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
