@@ -19,6 +19,7 @@ from babel import Locale
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from orders import clock
 from orders.models import Customer, Offer, Order, OrderLine, Price, PriceList, User, Vendor
@@ -457,12 +458,12 @@ def why_not(offer: Offer, customer: Customer, prices: Sequence[Price]) -> str:
         currencies = ", ".join(sorted({price.currency for price in here}))
         return f"Sold in {country_name(customer.country)} in {currencies}, not in {customer.currency}."
     coming = [price.valid_from for price in mine if price.valid_from and price.valid_from > now]
-    return f"Sold from {min(coming):%-d %B %Y} on." if len(coming) == len(mine) else ""
+    return f"Sold from {timezone.localtime(min(coming)):%-d %B %Y} on." if len(coming) == len(mine) else ""
 
 
 def _withdrawn(prices: Sequence[Price]) -> str:
     ends = [at for price in prices if (at := price.withdrawn_at or price.valid_to)]
-    return f"No longer sold: its last price ended on {max(ends):%-d %B %Y}." if ends else "It has no price."
+    return f"No longer sold: its last price ended on {timezone.localtime(max(ends)):%-d %B %Y}." if ends else "It has no price."
 
 
 def country_name(code: str) -> str:
