@@ -112,6 +112,10 @@ def paths(address: Address, scene: Scene, actor: str) -> Iterator[tuple[str, str
             yield "mine", address.path(code=customer.code)
         yield "theirs", address.path(code=scene.other_side(actor).customer.code)
         yield "missing", address.path(code=NOBODY)
+    elif address.arguments == ("code",):
+        # Offers belong to no seller.
+        yield "mine", address.path(code=scene.world.premium.code)
+        yield "missing", address.path(code="NO-SUCH-OFFER")
     else:
         for order in scene.mine(actor).values():
             yield "mine", address.path(number=order.number)
