@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import batched
 from pathlib import Path
@@ -435,12 +435,13 @@ def _refuse(found: PriceList, reason: str) -> None:
 # --- what a customer can't buy says why
 
 
-def why_not(offer: Offer, customer: Customer, prices: Sequence[Price]) -> str:
+def why_not(offer: Offer, customer: Customer, prices: Sequence[Price], at: datetime | None = None) -> str:
     """Why the customer can't buy the offer now, as a sentence; empty when he can.
 
-    `prices`: all of the offer that were ever shown (`Price.objects.shown()`), with `ended_by` loaded.
+    `prices`: all of the offer that were ever shown (`Price.objects.shown()`), with `ended_by` loaded. `at`: the instant, so
+    that whoever asks for many offers asks the clock once.
     """
-    now = clock.now()
+    now = at or clock.now()
     listed = [price for price in prices if price.withdrawn_at is None and (price.valid_to is None or price.valid_to > now)]
     here = [price for price in listed if price.market == customer.country]
     mine = [price for price in here if price.currency == customer.currency]

@@ -87,12 +87,12 @@ def _shown(offers: Sequence[Offer], place: Place) -> list[OfferShown]:
     ever: dict[int, list[Price]] = {}
     for price in Price.objects.shown().filter(offer__in=silent).select_related("ended_by"):
         ever.setdefault(price.offer_id, []).append(price)
-    shown = []
+    now, shown = clock.now(), []
     for offer in offers:
         if not place.customer:
             # Of nobody in particular: whoever buys will be of the offer's segment.
             customer.segment = offer.segment
-        why = pricing.why_not(offer, customer, ever.get(offer.pk, [])) if offer in silent else ""
+        why = pricing.why_not(offer, customer, ever.get(offer.pk, []), now) if offer in silent else ""
         shown.append(OfferShown(offer, today.get(offer.pk, []), why))
     return shown
 
