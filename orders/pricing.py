@@ -15,13 +15,13 @@ from decimal import Decimal
 from itertools import batched
 from pathlib import Path
 
-from babel import Locale
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from orders import clock
+from orders.contacts import country_name
 from orders.models import Customer, Offer, Order, OrderLine, Price, PriceList, User, Vendor
 from orders.money import unit_price
 from orders.price_sheet import BadRow, Problem, Row, Unreadable, rows
@@ -465,10 +465,6 @@ def why_not(offer: Offer, customer: Customer, prices: Sequence[Price], at: datet
 def _withdrawn(prices: Sequence[Price]) -> str:
     ends = [at for price in prices if (at := price.withdrawn_at or price.valid_to)]
     return f"No longer sold: its last price ended on {timezone.localtime(max(ends)):%-d %B %Y}." if ends else "It has no price."
-
-
-def country_name(code: str) -> str:
-    return str(Locale("en").territories.get(code, code))
 
 
 # --- what new prices mean for a draft

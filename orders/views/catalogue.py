@@ -9,7 +9,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from orders import catalogue, clock, pricing
+from orders import catalogue, clock, contacts, pricing
 from orders.catalogue import Place
 from orders.models import Customer, Offer, Price, Vendor
 from orders.models.catalogue import PriceQuerySet
@@ -66,7 +66,7 @@ def offer_list(request: SellerRequest) -> HttpResponse:
     context = {
         "filters": filters,
         "place": place,
-        "country": pricing.country_name(place.market),
+        "country": contacts.country_name(place.market),
         "page": page,
         "rows": _shown(page.offers, place),
         "vendors": vendors,
@@ -124,8 +124,8 @@ def offer_detail(request: SellerRequest, code: str) -> HttpResponse:
         "shown": shown,
         "offer": offer,
         "place": place,
-        "country": pricing.country_name(place.market),
-        "current": [(pricing.country_name(price.market), PriceShown(price)) for price in current],
+        "country": contacts.country_name(place.market),
+        "current": [(contacts.country_name(price.market), PriceShown(price)) for price in current],
         "history": _history(mine, {price.pk for price in current}, now),
         "bases": offer.bases.filter(pk__in=Offer.objects.for_catalogue().values("pk")),
         "addons": offer.addons.filter(pk__in=Offer.objects.for_catalogue().values("pk")),
@@ -153,5 +153,5 @@ def _history(prices: PriceQuerySet, current: set[int], now: datetime) -> list[Pa
             continue
         ends = min((at for at in (price.withdrawn_at, price.valid_to) if at), default=None)
         is_coming = price.withdrawn_at is None and price.valid_from is not None and price.valid_from > now
-        found.append(Past(PriceShown(price), pricing.country_name(price.market), price.valid_from, ends, is_coming))
+        found.append(Past(PriceShown(price), contacts.country_name(price.market), price.valid_from, ends, is_coming))
     return sorted(found, key=lambda past: (past.is_coming, past.ends or now), reverse=True)[:HISTORY_LIMIT]

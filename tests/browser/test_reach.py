@@ -198,6 +198,19 @@ def test_nothing_bars_the_way_in_the_forms(shop: Shop, page: Page, orders: dict[
     assert not wrong, report(wrong)
 
 
+def test_nothing_bars_the_way_in_the_catalogue(shop: Shop, page: Page) -> None:
+    offer = shop.world.premium
+    wrong = []
+    for path in (
+        "/catalogue/",
+        "/catalogue/?q=nothing",
+        f"/catalogue/?customer={shop.world.harbour.customer.code}",
+        f"/catalogue/{offer.code}/",
+    ):
+        wrong += visit(page, shop, path)
+    assert not wrong, report(wrong)
+
+
 def test_nothing_bars_the_way_among_the_customers(shop: Shop, page: Page, orders: dict[OrderStatus, Order]) -> None:
     customer = orders[OrderStatus.PROVISIONING_FAILED].customer
     wrong = []
