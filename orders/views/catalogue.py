@@ -14,6 +14,7 @@ from orders.catalogue import Place
 from orders.models import Customer, Offer, Price, Vendor
 from orders.models.catalogue import PriceQuerySet
 from orders.money import PER_LABELS, TERM_LABELS, TERM_MONTHS
+from orders.paging import page_by
 from orders.scoping import SellerRequest
 
 CUSTOMERS_OFFERED = 200
@@ -61,14 +62,14 @@ def offer_list(request: SellerRequest) -> HttpResponse:
         segments=segments,
     )
     offers = catalogue.apply(Offer.objects.for_catalogue().select_related("vendor"), filters, place)
-    page = catalogue.page(offers, after=get.get("after", ""), before=get.get("before", ""))
+    page = page_by(offers, "title", after=get.get("after", ""), before=get.get("before", ""))
     customers = Customer.objects.for_seller(request.seller).active().order_by("name", "id")[:CUSTOMERS_OFFERED]
     context = {
         "filters": filters,
         "place": place,
         "country": contacts.country_name(place.market),
         "page": page,
-        "rows": _shown(page.offers, place),
+        "rows": _shown(page.rows, place),
         "vendors": vendors,
         "segments": segments,
         "terms": [(term, TERM_LABELS[term]) for term in TERM_MONTHS],

@@ -14,6 +14,7 @@ from orders.failures import Catalogue
 from orders.forms.customers import AGREEMENT, COMMERCE, DETAILS, WholeCustomerForm
 from orders.forms.orders import errors_of
 from orders.models import Customer, Order
+from orders.paging import page_by, words
 from orders.progress import Shown, show
 from orders.scoping import SellerRequest
 from orders.statuses import OrderStatus
@@ -28,12 +29,12 @@ FAILED_LIMIT = 50
 def customer_list(request: SellerRequest) -> HttpResponse:
     """All customers by name; archived ones behind a view of their own."""
     get = request.GET
-    is_archived, q = get.get("view") == "archived", search.words(get.get("q", ""))
+    is_archived, q = get.get("view") == "archived", words(get.get("q", ""))
     customers = Customer.objects.for_seller(request.seller).filter(is_archived=is_archived).with_failures()
     if q:
         customers = customers.filter(search.matching_customers(q))
     context = {
-        "page": search.customer_page(customers, after=get.get("after", ""), before=get.get("before", "")),
+        "page": page_by(customers, "name", after=get.get("after", ""), before=get.get("before", "")),
         "is_archived": is_archived,
         "q": q,
         "may_write": bool(permissions.can_write(request.membership)),
