@@ -183,8 +183,18 @@ class PurchaseAttempt(models.Model):
         )
 
 
+class ManualAttemptManager(models.Manager.from_queryset(AttemptQuerySet)):  # type: ignore[misc]
+    """Only those that staff answer."""
+
+    def get_queryset(self) -> models.QuerySet["PurchaseAttempt"]:
+        found: models.QuerySet[PurchaseAttempt] = super().get_queryset().by_hand()
+        return found
+
+
 class ManualAttempt(PurchaseAttempt):
     """An attempt at a vendor without an API, as staff see it in their queue: the same row."""
+
+    objects = ManualAttemptManager()  # type: ignore[misc]
 
     class Meta:
         proxy = True

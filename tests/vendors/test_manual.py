@@ -65,5 +65,9 @@ def test_all_refused_is_a_no() -> None:
 
 
 def test_it_needs_no_login_and_says_so_by_its_capabilities() -> None:
-    assert {slug for slug, connector in registry.CONNECTORS.items() if not connector.capabilities.has_api} == {"manual"} == registry.WITHOUT_API
+    assert (
+        {slug for slug, connector in registry.CONNECTORS.items() if not connector.capabilities.has_api}
+        == {"manual"}
+        == registry.WITHOUT_API
+    )
     assert registry.CONNECTORS["manual"].capabilities.allows_start
