@@ -176,9 +176,9 @@ class ManualProvisioningAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """GET: the lines with their answers or forms. POST: the answers of those that have one, all or none."""
-        attempt = self.get_object(request, unquote(object_id or ""))
-        if not self.has_view_permission(request):
+        if object_id is None or not self.has_view_permission(request):
             raise PermissionDenied
+        attempt = self.get_object(request, unquote(object_id))
         if attempt is None:
             raise Http404
         forms_ = self._forms(attempt, request.POST if request.method == "POST" else None)
