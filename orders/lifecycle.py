@@ -4,7 +4,7 @@ Shape of a verb: lock the row -> transition (legality only) -> save -> event -> 
 A verb that is refused raises Refusal (a sentence for the person who asked) or django_fsm.TransitionNotAllowed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -34,6 +34,8 @@ from orders.wake import wake
 
 PORTAL = "Portal"
 RUN_ATTEMPT = "orders.tasks.run_attempt"
+# What is still being worked on. A scheduled change keeps the prices that it was agreed with.
+REPRICED = frozenset({OrderStatus.START, OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED})
 
 
 class Refusal(Exception):
@@ -147,6 +149,32 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
             raise Refusal("An item that was sent to a vendor can be changed, and not removed. Close the order and start a new one.")
         line.delete()
     order._prefetched_objects_cache = {}
+
+
+@transaction.atomic
+def reprice(order: Order, prices: Mapping[int, Price], *, by: User, version: int) -> Order:
+    """Give lines the prices named, by position, and leave the others as they are. Nothing else reprices an order.
+
+    Raises StaleVersion when `version` is not the saved one: its lines are not those that the person saw.
+    """
+    order = lock(order)
+    if order.status not in REPRICED:
+        raise Refusal(f"The order is {order.info.status.label}; its prices can’t be changed.")
+    if order.version != version:
+        raise StaleVersion("Somebody else changed this order after you opened it.")
+    for line in order.lines.filter(position__in=prices):
+        price = prices[line.position]
+        if (price.offer_id, price.term, price.billing_cycle) != (line.offer_id, line.term, line.billing_cycle):
+            raise Refusal("The price is of another offer or plan.")
+        line.term_cost, line.term_price = price.term_cost, price.term_price
+        line.price(Decimal(order.customer.tax_rate), order.currency)
+        line.save()
+    order.apply_totals()
+    order.version += 1
+    order.changed_at = clock.now()
+    order.save(update_fields=["version", "changed_at", *TOTAL_FIELDS])
+    record(order, "repriced", by, lines=sorted(prices))
+    return order
 
 
 @transaction.atomic

@@ -9,13 +9,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from babel.numbers import get_currency_precision
+from babel import Locale
+from babel.numbers import get_currency_precision, get_territory_currencies
 
 TERM_MONTHS = {"P1M": 1, "P1Y": 12, "P3Y": 36}
 CYCLE_MONTHS = {"monthly": 1, "annual": 12, "triennial": 36}
 TERM_LABELS = {"P1M": "1 month", "P1Y": "1 year", "P3Y": "3 years", "": "No term"}
 CYCLE_LABELS = {"monthly": "monthly", "annual": "yearly", "triennial": "every 3 years", "one_time": "once", "none": "not billed"}
 PER_LABELS = {"monthly": "per month", "annual": "per year", "triennial": "per 3 years", "one_time": "once", "none": "not billed"}
+
+
+_ENGLISH = Locale("en")
+# Currencies that some country uses now: code and name.
+CURRENCIES = tuple(
+    (code, f"{code} · {_ENGLISH.currencies[code]}")
+    for code in sorted({code for place in _ENGLISH.territories if str(place).isalpha() for code in get_territory_currencies(str(place))})
+)
 
 
 class ImpossibleCycle(ValueError):

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from django.db.models import Q
 
-from orders.models import Order, Seller
+from orders.models import Customer, Order, Seller
+from orders.models.customers import CustomerQuerySet
 from orders.models.orders import OrderQuerySet
 from orders.statuses import HISTORICAL, RECENT, TABLE, OrderStatus, Section
 
@@ -62,7 +63,7 @@ def read(section: Section, *, view: str, statuses: Sequence[str], q: str) -> Fil
     """Filters from raw parameters; unknown views and statuses of the other section are dropped."""
     found = next((row for row in VIEWS[section] if row.slug == view), VIEWS[section][0])
     known = tuple(status for status in TABLE if status in STATUSES[section] and status.value in statuses)
-    return Filters(section, found, known, " ".join(q.replace("\0", "").split())[:100])
+    return Filters(section, found, known, words(q))
 
 
 def apply(orders: OrderQuerySet, filters: Filters) -> OrderQuerySet:
@@ -143,6 +144,58 @@ def read_instant(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return at if found.tzinfo and 1970 < at.year < 9999 else None
+
+
+# --- customers
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerPage:
+    """One page of customers by name; `next` and `previous` are cursors for the URL, empty at the ends."""
+
+    customers: list[Customer]
+    next: str
+    previous: str
+
+
+def matching_customers(q: str) -> Q:
+    """Name, domain, or contact."""
+    return Q(name__icontains=q) | Q(domain__icontains=q) | Q(contact_email__icontains=q) | Q(contact_last_name__icontains=q)
+
+
+def words(text: str) -> str:
+    """What was typed into a search box, as it is searched for."""
+    return " ".join(text.replace("\0", "").split())[:100]
+
+
+def customer_page(customers: CustomerQuerySet, *, after: str = "", before: str = "", size: int = PAGE_SIZE) -> CustomerPage:
+    """The page after or before a cursor, by name. A cursor that can't be read means the first page."""
+    if at := _decode_name(before):
+        name, pk = at
+        earlier = customers.filter(Q(name__lt=name) | Q(name=name, pk__lt=pk)).order_by("-name", "-id")
+        found = list(earlier[: size + 1])
+        rows = found[:size][::-1]
+        return CustomerPage(rows, _encode_name(rows[-1]) if rows else "", _encode_name(rows[0]) if len(found) > size else "")
+    at = _decode_name(after)
+    if at:
+        name, pk = at
+        customers = customers.filter(Q(name__gt=name) | Q(name=name, pk__gt=pk))
+    found = list(customers.order_by("name", "id")[: size + 1])
+    rows = found[:size]
+    return CustomerPage(rows, _encode_name(rows[-1]) if len(found) > size else "", _encode_name(rows[0]) if rows and at else "")
+
+
+def _encode_name(customer: Customer) -> str:
+    return base64.urlsafe_b64encode(f"{customer.pk}|{customer.name}".encode()).decode().rstrip("=")
+
+
+def _decode_name(cursor: str) -> tuple[str, int] | None:
+    try:
+        text = base64.urlsafe_b64decode(cursor[:1200] + "=" * (-len(cursor[:1200]) % 4)).decode()
+        pk, mark, name = text.partition("|")
+        return (name, int(pk)) if mark and "\0" not in name and 0 < int(pk) < 2**63 else None
+    except (ValueError, binascii.Error):
+        return None
 
 
 # --- numbers on tabs and views

@@ -17,6 +17,7 @@ from orders.models import Seller, Submission
 from orders.scoping import SellerRequest
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+type Work = Callable[[], str]
 
 
 class OtherContent(Exception):
@@ -27,7 +28,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def once(request: HttpRequest, work: Callable[[], str], *, seller: Seller | None = None) -> str:
+def once(request: HttpRequest, work: Work, *, seller: Seller | None = None) -> str:
     """Do `work` for the token of the form that was sent at most once and return the address that it led to.
 
     The token counts for the seller of the request; `seller` is the one that staff act for.

@@ -2,9 +2,14 @@
 
 from django.tasks import task
 
-from orders import purchasing
+from orders import pricing, purchasing
 
 
 @task()
 def run_attempt(attempt_id: int) -> None:
     purchasing.run(attempt_id)
+
+
+@task()
+def import_price_list(price_list_id: int, skip_bad_rows: bool) -> None:
+    pricing.import_upload(price_list_id, skip_bad_rows=skip_bad_rows)

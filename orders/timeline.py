@@ -54,6 +54,7 @@ def _attempt(data: dict[str, Any]) -> str:
 WORDINGS = {
     "created": Wording("Order created", lambda data: f"From {data['follow_up_of']}." if "follow_up_of" in data else "", glyph="plus"),
     "edited": Wording("Edited", glyph="edit"),
+    "repriced": Wording("Given today’s prices", lambda data: f"{len(data.get('lines', []))} of the items.", glyph="edit"),
     "kept_as_quote": Wording("Turned into a Draft", lambda data: "A Microsoft offer was added, which can’t be in Start.", glyph="st-draft"),
     "sent": Wording("Quote sent", lambda data: f"Revision {data.get('revision', '')}.", "info", "send"),
     "revised": Wording("Quote taken back to revise it", glyph="edit"),

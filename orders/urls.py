@@ -1,6 +1,6 @@
 from django.urls import path
 
-from orders.views import customers, health, help, order_actions, order_form, order_list, order_page
+from orders.views import catalogue, customers, health, help, order_actions, order_form, order_list, order_page
 
 app_name = "orders"
 urlpatterns = [
@@ -19,7 +19,15 @@ urlpatterns = [
     path("orders/<str:number>/undo/", order_actions.undo, name="order-undo"),
     path("orders/<str:number>/stop/", order_actions.stop, name="order-stop"),
     path("orders/<str:number>/notes/", order_actions.note, name="order-note"),
+    path("customers/", customers.customer_list, name="customer-list"),
+    path("orders/<str:number>/reprice/", order_actions.reprice, name="order-reprice"),
+    path("catalogue/", catalogue.offer_list, name="offer-list"),
+    path("catalogue/<str:code>/", catalogue.offer_detail, name="offer-detail"),
     path("customers/new/", customers.new, name="customer-new"),
+    path("customers/<str:code>/", customers.detail, name="customer-detail"),
+    path("customers/<str:code>/edit/", customers.edit, name="customer-edit"),
+    path("customers/<str:code>/archive/", customers.archive, name="customer-archive"),
+    path("customers/<str:code>/restore/", customers.restore, name="customer-restore"),
     path("help/", help.help_index, name="help"),
     path("help/statuses/", help.help_statuses, name="help-statuses"),
     path("help/failures/", help.help_failures, name="help-failures"),

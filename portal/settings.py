@@ -198,6 +198,8 @@ PURCHASE_LEASE_SECONDS = env_number("PURCHASE_LEASE_SECONDS", {"production": 180
 if PURCHASE_LEASE_SECONDS <= PURCHASE_DEADLINE_SECONDS:
     raise ImproperlyConfigured("PURCHASE_LEASE_SECONDS must be longer than PURCHASE_DEADLINE_SECONDS.")
 # Waits of the engine, in seconds; the demo's vendor answers in seconds, so its portal asks in seconds.
+# Exists nowhere, and is what demo and tests write their e-mail addresses with (RFC 2606).
+RESERVED_TOP_LEVEL_DOMAINS = frozenset({"example"}) if IS_LOCAL else frozenset()
 POLL_SECONDS = [2, 2, 3, 5, 5, 10] if IS_LOCAL else [10, 30, 120, 300, 900]
 UNKNOWN_SECONDS = [1, 2, 5, 15] if IS_LOCAL else [60, 120, 300, 900, 3600, 21600]
 BUSY_SECONDS = [4, 6, 8, 10] if IS_LOCAL else [60, 120, 300, 900]

@@ -20,6 +20,7 @@ from orders.models import (
     Membership,
     Offer,
     Order,
+    PriceList,
     PurchaseAttempt,
     Role,
     Seller,
@@ -36,7 +37,7 @@ from tests.walls.pages import HtmlPage, text_of
 from tests.walls.state import state
 
 OURS = (
-    User, Seller, Customer, Vendor, VendorAccount, Offer, FailureReason, Order, PurchaseAttempt, Subscription, Incident, ManualAttempt,
+    User, Seller, Customer, Vendor, VendorAccount, Offer, PriceList, FailureReason, Order, PurchaseAttempt, Subscription, Incident, ManualAttempt,
 )  # fmt: skip
 READ_ONLY = (Order, PurchaseAttempt, Subscription)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"

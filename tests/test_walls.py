@@ -28,6 +28,7 @@ from tests.walls.state import difference, state
 from tests.walls.urls import METHODS, SAFE, Address, Kind, addresses, unclassified
 
 NO_ROW = "999999"
+NOBODY = "ZZZZZZZZZZ"
 # Few enough for speed: one to edit, place and delete, one to fix, retry and close, one to undo, one that waits.
 SHORT = (OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED, OrderStatus.DELETED, OrderStatus.PROVISIONING_STARTED)
 
@@ -79,6 +80,9 @@ def content(seller: Any) -> dict[str, str]:
         "postal_code": "1011 AB",
         "city": "Amsterdam",
         "country": "NL",
+        "segment": "Commercial",
+        "currency": "EUR",
+        "tax_rate": "21",
         "lines-0-offer": "NGBACKUP0001-0001",
         "lines-0-plan": "P1M:monthly",
         "lines-0-quantity": "3",
@@ -102,6 +106,16 @@ def paths(address: Address, scene: Scene, actor: str) -> Iterator[tuple[str, str
         yield from admin_paths(address)
     elif not address.arguments:
         yield "none", address.path()
+    elif address.name.startswith("orders:customer-"):
+        side = scene.side(actor)
+        for customer in (side.customer, side.other_customer):
+            yield "mine", address.path(code=customer.code)
+        yield "theirs", address.path(code=scene.other_side(actor).customer.code)
+        yield "missing", address.path(code=NOBODY)
+    elif address.arguments == ("code",):
+        # Offers belong to no seller.
+        yield "mine", address.path(code=scene.world.premium.code)
+        yield "missing", address.path(code="NO-SUCH-OFFER")
     else:
         for order in scene.mine(actor).values():
             yield "mine", address.path(number=order.number)
@@ -272,6 +286,23 @@ def test_another_sellers_order_answers_byte_for_byte_as_a_missing_one_in_all_ten
                     problems.append(f"{method} {address.name}, {status}: {theirs[0]} {theirs[1]} is not {missing[0]} {missing[1]}")
     assert not problems, "\n".join(problems)
     assert compared >= 9 * 10 * len(METHODS)
+    assert state() == before
+
+
+@pytest.mark.parametrize("actor", ["viewer", "manager", "other_admin"])
+def test_another_sellers_customer_answers_byte_for_byte_as_a_missing_one(scene: Scene, actor: str) -> None:
+    client, compared = scene.client(actor), 0
+    data, before = content(scene.side(actor)), state()
+    for address in addresses():
+        if not (address.name.startswith("orders:customer-") and address.arguments):
+            continue
+        for method in METHODS:
+            missing, theirs = (
+                likeness(ask(client, method, address.path(code=code), data)) for code in (NOBODY, scene.other_side(actor).customer.code)
+            )
+            assert theirs == missing, (address.name, method)
+            compared += 1
+    assert compared >= 4 * len(METHODS)
     assert state() == before
 
 

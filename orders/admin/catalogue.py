@@ -5,16 +5,25 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 
+from orders import clock, pricing
 from orders.admin.site import StaffAdmin, StaffInline, staff_page
-from orders.models import Offer, Price, Vendor, VendorAccount
+from orders.models import Offer, Price, PriceList, Vendor, VendorAccount
 
 if TYPE_CHECKING:
     AccountFormBase = forms.ModelForm[VendorAccount]
+    UploadFormBase = forms.ModelForm[PriceList]
 else:
-    AccountFormBase = forms.ModelForm
+    AccountFormBase = UploadFormBase = forms.ModelForm
+
+LARGEST_UPLOAD = 300 * 1024 * 1024  # bytes; 200,000 rows are some 90 MB
+REFRESH_SECONDS = 3
 
 
 @staff_page(Vendor)
@@ -139,3 +148,89 @@ class OfferAdmin(StaffAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Orders stand on these: another product is another offer."""
         return ("vendor", "code", "product_id", "sku_id") if obj else ()
+
+
+class UploadForm(UploadFormBase):
+    """A list as downloaded. What is wrong inside it the worker finds, and the list's page says."""
+
+    file = forms.FileField(help_text="Microsoft’s licence price list as downloaded (CSV), unpacked.")
+    skip_bad_rows = forms.BooleanField(required=False, help_text="Import the good rows even if others can’t be read.")
+
+    class Meta:
+        model = PriceList
+        fields = ("vendor",)
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > LARGEST_UPLOAD:
+            raise forms.ValidationError(f"The file is larger than {LARGEST_UPLOAD // 1024**2} MB. Import it with manage.py import_prices.")
+        return file
+
+
+@staff_page(PriceList)
+class PriceListAdmin(StaffAdmin):
+    """An upload waits for the worker; the page of the list reloads itself until it has a result."""
+
+    list_display = ("name", "vendor", "status", "rows", "added", "changed", "ended", "unchanged", "skipped", "started_at")
+    list_filter = ("state", "vendor")
+    list_select_related = ("vendor", "imported_by")
+    search_fields = ("name", "markets")
+    ordering = ("-id",)
+    upload_fieldsets = ((None, {"fields": ("vendor", "file", "skip_bad_rows")}),)
+    fieldsets = (
+        (None, {"fields": ("name", "vendor", "status", "markets", "imported_by", "started_at", "finished_at")}),
+        ("Rows", {"fields": ("rows", "added", "changed", "ended", "unchanged", "skipped")}),
+        ("What could not be read", {"fields": ("what_was_wrong",)}),
+    )
+    readonly_fields = (
+        "name", "status", "markets", "imported_by", "started_at", "finished_at", "rows", "added", "changed", "ended", "unchanged",
+        "skipped", "what_was_wrong",
+    )  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fieldsets if obj else self.upload_fieldsets
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The file and the checkbox are no fields of the model, so the admin must not ask it for them."""
+        return super().get_form(request, obj, change, **(kwargs if obj else {**kwargs, "form": UploadForm, "fields": ("vendor",)}))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: PriceList, form: Any, change: bool) -> None:
+        file = form.cleaned_data["file"]
+        obj.name, obj.imported_by = "".join(c for c in file.name if c.isprintable())[:200], request.user  # type: ignore[assignment]
+        pricing.keep_upload(obj, file.chunks(), skip_bad_rows=form.cleaned_data["skip_bad_rows"])
+
+    def response_add(self, request: HttpRequest, obj: PriceList, post_url_continue: str | None = None) -> HttpResponse:
+        self.message_user(request, "The list was uploaded. The worker reads it now; this page follows.")
+        return redirect(reverse("admin:orders_pricelist_change", args=[obj.pk]))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        response = super().change_view(request, object_id, form_url, {"title": "Price list", **(extra_context or {})})
+        found = self.get_object(request, object_id) if response.status_code == 200 else None
+        if found is not None and found.finished_at is None and not self._is_dead(found):
+            response.headers["Refresh"] = str(REFRESH_SECONDS)
+        return response
+
+    @admin.display(description="Status", ordering="state")
+    def status(self, found: PriceList) -> str:
+        if self._is_dead(found):
+            return "Interrupted: nothing of it shows, and the next import takes it away. Upload it again."
+        if found.state == PriceList.State.CURRENT and not (found.added or found.changed or found.ended):
+            return "Imported; nothing changed"
+        if found.state == PriceList.State.REFUSED:
+            return "Refused; nothing of it was imported"
+        return str(found.get_state_display())
+
+    def _is_dead(self, found: PriceList) -> bool:
+        return found.state == PriceList.State.WRITING and found.lease_until is not None and found.lease_until < clock.here()
+
+    @admin.display(description="Problems")
+    def what_was_wrong(self, found: PriceList) -> SafeString | str:
+        """The first ones; the count of bad rows has all."""
+        rows = [(row["line"] or "", row["column"], row["reason"]) for row in found.problems]
+        if not rows:
+            return "None"
+        body = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
+        return format_html("<table><thead><tr><th>Line</th><th>Column</th><th>Reason</th></tr></thead><tbody>{}</tbody></table>", body)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from django import forms
-from django.db.models import Q
+from django.db.models import F, Q
 
 from orders import clock
 from orders.lifecycle import LineInput
@@ -124,6 +124,8 @@ class Prices:
     def __init__(self, customer: Customer | None, seller: Seller) -> None:
         self.currency = customer.currency if customer else seller.currency
         rows = Price.objects.valid_at(clock.now()).filter(currency=self.currency).select_related("offer__vendor")
+        # The one that began last counts where two are valid at once.
+        rows = rows.order_by(F("valid_from").asc(nulls_first=True), "pk")
         if customer:
             rows = rows.filter(market=customer.country)
         self._rows = {(price.offer_id, f"{price.term}:{price.billing_cycle}"): price for price in rows}

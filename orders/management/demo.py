@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from orders import clock, lifecycle, quoting
+from orders import clock, lifecycle, pricing, quoting
 from orders.lifecycle import LineInput
-from orders.models import Customer, Membership, Offer, Order, Price, Role, Seller, User, Vendor, VendorAccount
+from orders.models import Customer, Membership, Offer, Order, Price, PriceList, Role, Seller, User, Vendor, VendorAccount
 from portal.settings import local_key
 
 PASSWORD = "try-the-portal-2026"  # noqa: S105  (loopback only, printed by `up`)
@@ -28,6 +28,7 @@ LOGINS = (
 SANDBOX_CLIENT = "seller-portal-demo"
 TENANTS = {"microsoft": "11111111-1111-4111-8111-111111111111", "northgate": "22222222-2222-4222-8222-222222222222"}
 DATA = Path(__file__).with_name("demo.json")
+PRICES = Path(__file__).with_name("demo_prices.csv")  # in the form of Microsoft's list, with invented prices
 
 
 def sandbox_environment() -> dict[str, str]:
@@ -58,26 +59,34 @@ def _load() -> None:
         vendor = Vendor.objects.create(**row)
         login = {"tenant": TENANTS[vendor.code], "client_id": SANDBOX_CLIENT} if vendor.capabilities.has_api else {}
         VendorAccount.objects.create(vendor=vendor, name="Platform account", **login)
-    prices = {key: price for row in data["offers"] for key, price in _offer(row)}
+    for row in data["offers"]:
+        _offer(row)
+    outcome = pricing.import_prices(PRICES, Vendor.objects.get(code="microsoft"))
+    assert outcome.price_list.state == PriceList.State.CURRENT, outcome.price_list.problems
+    _addons(data["addons"])
+    prices = {
+        f"{price.offer.code} {price.term} {price.billing_cycle}": price
+        for price in Price.objects.listed().filter(market="NL").select_related("offer__vendor")
+    }
     for row in data["sellers"]:
         _seller(row, prices)
     User.objects.create_superuser("staff@portal.example", PASSWORD, name="Sam Staff")
 
 
-def _offer(row: dict[str, Any]) -> list[tuple[str, Price]]:
-    """The prices of one offer by "key term cycle"."""
+def _offer(row: dict[str, Any]) -> None:
+    """An offer of a vendor who sends no price list, with its prices."""
     plans = row.pop("plans")
-    key = row.pop("key")
     offer = Offer.objects.create(**row | {"vendor": Vendor.objects.get(code=row["vendor"])}, code=f"{row['product_id']}-{row['sku_id']}")
-    return [
-        (
-            f"{key} {term} {cycle}",
-            Price.objects.create(
-                offer=offer, market="NL", currency="EUR", term=term, billing_cycle=cycle, term_cost=Decimal(cost), term_price=Decimal(price)
-            ),
+    for term, cycle, cost, price in plans:
+        Price.objects.create(
+            offer=offer, market="NL", currency="EUR", term=term, billing_cycle=cycle, term_cost=Decimal(cost), term_price=Decimal(price)
         )
-        for term, cycle, cost, price in plans
-    ]
+
+
+def _addons(rows: dict[str, list[str]]) -> None:
+    """What a price list does not say: which offers need one of which others."""
+    for code, bases in rows.items():
+        Offer.objects.get(code=code).bases.set(Offer.objects.filter(code__in=bases))
 
 
 def _seller(row: dict[str, Any], prices: dict[str, Price]) -> None:

@@ -1,15 +1,17 @@
 """What can be sold: vendors, our accounts there, offers and their prices."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Self
 
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
 from django.db import models
 from django.db.models import Q
 
 from orders import secrets
 from orders.models.accounts import Seller, User
-from orders.money import CYCLE_LABELS, TERM_LABELS
+from orders.money import CYCLE_LABELS, TERM_LABELS, unit_price
 from orders.vendors import registry
 from orders.vendors.contract import Capabilities
 
@@ -91,12 +93,18 @@ class OfferQuerySet(models.QuerySet["Offer"]):
     def sellable(self) -> Self:
         return self.filter(is_active=True, vendor__is_active=True)
 
+    def for_catalogue(self) -> Self:
+        """Those that are sold or once were: what an import in progress, or one that failed, brought is not there yet."""
+        return self.filter(models.Exists(Price.objects.shown().filter(offer=models.OuterRef("pk"))))
+
 
 class Offer(models.Model):
     """One thing to buy: a product in one edition (SKU) for one segment."""
 
     vendor = models.ForeignKey(Vendor, on_delete=models.PROTECT, related_name="offers")
-    code = models.CharField(max_length=60, unique=True, help_text="Public identifier, for example CFQ7TTC0LCHC-0002.")
+    code = models.CharField(
+        max_length=60, unique=True, validators=[validate_slug], help_text="Public identifier, for example CFQ7TTC0LCHC-0002."
+    )
     product_id = models.CharField(max_length=40)
     sku_id = models.CharField(max_length=20)
     title = models.CharField(max_length=200)
@@ -112,6 +120,7 @@ class Offer(models.Model):
 
     class Meta:
         ordering = ["title", "id"]
+        indexes = [models.Index(fields=["title", "id"], name="offer_by_title")]
         constraints = [models.UniqueConstraint(fields=["vendor", "product_id", "sku_id", "segment"], name="one_offer_per_sku_and_segment")]
 
     def __str__(self) -> str:
@@ -126,6 +135,7 @@ class PriceList(models.Model):
     """One imported price list. Its prices show, and those it ends vanish, at the moment it becomes current: all at once."""
 
     class State(models.TextChoices):
+        WAITING = "waiting", "Waiting to be read"
         WRITING = "writing", "Being imported"
         CURRENT = "current", "Imported"
         REFUSED = "refused", "Refused"
@@ -135,24 +145,31 @@ class PriceList(models.Model):
     sha256 = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State, default=State.WRITING)
     markets = models.CharField(max_length=200, blank=True, help_text="Markets, currencies and segments that it covers.")
-    rows = models.PositiveIntegerField(default=0)
+    rows = models.PositiveIntegerField(default=0, help_text="Rows read so far, those that could not be read included.")
     added = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
     ended = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
-    skipped = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField("bad rows", default=0, help_text="Rows that could not be read.")
     problems = models.JSONField(default=list, help_text="The first rows that were refused: line, column, reason.")
     imported_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True, help_text="While it is imported: after this its importer is taken for dead.")
 
     class Meta:
         ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["vendor"], condition=Q(state="writing"), name="one_import_at_a_time")]
 
     def __str__(self) -> str:
         return self.name
 
 
 class PriceQuerySet(models.QuerySet["Price"]):
+    def shown(self) -> Self:
+        """Those that anybody may ever have seen, ended ones included: made by staff or by a finished import."""
+        return self.filter(Q(added_by=None) | Q(added_by__state=PriceList.State.CURRENT))
+
     def listed(self) -> Self:
         """Those of finished imports that no finished import ended; an import in progress shows nothing yet."""
         current = PriceList.State.CURRENT
@@ -192,3 +209,19 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.offer}, {TERM_LABELS[self.term]}, {CYCLE_LABELS[self.billing_cycle]}"
+
+    @property
+    def withdrawn_at(self) -> datetime | None:
+        """When a newer list ended it; None while it is listed. Load `ended_by` with it."""
+        ended_by = self.ended_by
+        return ended_by.finished_at if ended_by and ended_by.state == PriceList.State.CURRENT else None
+
+    @property
+    def unit_price(self) -> Decimal:
+        """What a customer pays for one unit and one billing period, in `currency`."""
+        return unit_price(self.term_price, self.term, self.billing_cycle, self.currency)
+
+    @property
+    def unit_cost(self) -> Decimal:
+        """What we pay for one unit and one billing period, in `currency`."""
+        return unit_price(self.term_cost, self.term, self.billing_cycle, self.currency)

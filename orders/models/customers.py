@@ -6,12 +6,15 @@ from typing import Self
 
 from django.core.validators import RegexValidator
 from django.db import connection, models
+from django.db.models import Count, Q
 
 from orders.models.accounts import Seller
 from orders.models.catalogue import VendorAccount
+from orders.statuses import OrderStatus
 from orders.vendors.contract import CustomerRequest
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+SEGMENTS = ("Commercial", "Education", "Charity", "Government")
 CODE = re.compile(r"[0-9A-Z]{1,12}")
 
 
@@ -34,6 +37,10 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         """The one with this public code; nobody when the text can't be a code, whatever was sent."""
         return self.filter(code=code) if CODE.fullmatch(code) else self.none()
 
+    def with_failures(self) -> Self:
+        """Each with `failed_orders`: how many of his orders wait for a correction."""
+        return self.annotate(failed_orders=Count("orders", filter=Q(orders__status=OrderStatus.PROVISIONING_FAILED)))
+
     def active(self) -> Self:
         return self.filter(is_archived=False)
 
@@ -50,15 +57,15 @@ class Customer(models.Model):
     domain = models.CharField(
         max_length=100, validators=[tenant_domain], help_text="The customer’s tenant, for example alderdental.onmicrosoft.com."
     )
-    contact_first_name = models.CharField("first name", max_length=50)
-    contact_last_name = models.CharField("last name", max_length=50)
+    contact_first_name = models.CharField("contact first name", max_length=50)
+    contact_last_name = models.CharField("contact last name", max_length=50)
     contact_email = models.EmailField("contact e-mail")
-    contact_phone = models.CharField("phone", max_length=32, blank=True)
+    contact_phone = models.CharField("contact phone", max_length=32, blank=True)
     address_line1 = models.CharField("address", max_length=200)
     address_line2 = models.CharField("address, second line", max_length=200, blank=True)
     city = models.CharField(max_length=80)
     state = models.CharField("state or province", max_length=60, blank=True)
-    postal_code = models.CharField(max_length=20)
+    postal_code = models.CharField(max_length=20, blank=True)
     country = models.CharField(max_length=2, default="NL")
     currency = models.CharField(max_length=3, default="EUR")
     segment = models.CharField(max_length=20, default="Commercial")
@@ -111,15 +118,20 @@ class Customer(models.Model):
             state=self.state,
             postal_code=self.postal_code,
             country=self.country,
+            registration_number=self.registration_number,
         )
 
     def snapshot(self) -> dict[str, str]:
         """The customer as placed: kept on the order, so that a later change never rewrites the past."""
         fields = (
             "code name domain contact_first_name contact_last_name contact_email contact_phone address_line1 address_line2 "
-            "city state postal_code country currency segment tax_note"
+            "city state postal_code country registration_number currency segment tax_note "
+            "agreement_first_name agreement_last_name agreement_email agreement_phone"
         )
-        return {field: str(getattr(self, field)) for field in fields.split()} | {"tax_rate": str(self.tax_rate)}
+        return {field: str(getattr(self, field)) for field in fields.split()} | {
+            "tax_rate": str(self.tax_rate),
+            "agreement_on": str(self.agreement_on or ""),
+        }
 
 
 class CustomerTenant(models.Model):

@@ -33,6 +33,7 @@ FIX_FIELDS = {
     "city": "Customer: city",
     "state": "Customer: state or province",
     "postal_code": "Customer: postal code",
+    "registration_number": "Customer: registration number",
     "lines-quantity": "Item: quantity",
     "lines-offer": "Item: offer",
     "lines-plan": "Item: term and billing",

@@ -26,6 +26,7 @@ class Capabilities:
     has_api: bool = True  # False: our staff order by hand and answer line by line; an account there has no login
     creates_customers: bool = True
     cancel_window: timedelta | None = None
+    registration_countries: frozenset[str] = frozenset()  # where a customer's registration number is asked for, and only there
     cart_lifetime: timedelta | None = None  # how long an unanswered purchase may be asked for again
 
 
@@ -47,6 +48,7 @@ class CustomerRequest:
     country: str
     language: str = "en"
     culture: str = "en-US"
+    registration_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

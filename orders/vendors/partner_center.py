@@ -24,6 +24,7 @@ from orders.vendors.contract import (
     Busy,
     Call,
     Capabilities,
+    CustomerRequest,
     Journal,
     LineRequest,
     NothingSent,
@@ -47,6 +48,12 @@ LOOK_AGAIN = frozenset({"800008", "800060", "800064", "800065", "800082", "90027
 WAITING = frozenset({"pending", "pending_review", "po_upload_complete", "unknown"})
 SECRET_FIELDS = frozenset({"usercredentials", "passwordprofile", "access_token", "refresh_token", "client_secret"})
 
+# Partner Center, "Create a customer": the registration number is mandatory here and refused elsewhere.
+REGISTRATION_COUNTRIES = frozenset({
+    "AE", "AM", "AZ", "BR", "BY", "HU", "IN", "IQ",
+    "KG", "KZ", "MD", "MM", "PL", "RU", "SA", "SS", "TH", "TJ", "TR", "UA", "UZ", "VE", "VN", "ZA",
+})  # fmt: skip
+
 _tokens: dict[str, tuple[str, float]] = {}
 
 
@@ -55,7 +62,9 @@ class PartnerCenter:
 
     slug = "partner_center"
     dialect = "partner_center"
-    capabilities = Capabilities(allows_start=False, cancel_window=timedelta(days=7), cart_lifetime=timedelta(days=7))
+    capabilities = Capabilities(
+        allows_start=False, cancel_window=timedelta(days=7), cart_lifetime=timedelta(days=7), registration_countries=REGISTRATION_COUNTRIES
+    )
 
     def __init__(self, login: Login) -> None:
         self._login = login
@@ -140,7 +149,7 @@ class PartnerCenter:
         return _json(
             {
                 "enableGDAPByDefault": False,
-                "CompanyProfile": {"Domain": customer.domain},
+                "CompanyProfile": _company(customer),
                 "BillingProfile": {
                     "Email": customer.email,
                     "Culture": customer.culture,
@@ -411,11 +420,18 @@ class CartPartnerCenter(PartnerCenter):
     """A vendor that sells through the same contract and lets an order lie in the seller's cart (status Start)."""
 
     slug = "partner_center_cart"
-    capabilities = Capabilities(allows_start=True, cancel_window=timedelta(days=7), cart_lifetime=timedelta(days=7))
+    capabilities = Capabilities(
+        allows_start=True, cancel_window=timedelta(days=7), cart_lifetime=timedelta(days=7), registration_countries=REGISTRATION_COUNTRIES
+    )
 
 
 _SAME = (("offerId", "catalogItemId"), ("quantity", "quantity"), ("termDuration", "termDuration"))
 _ORDER_OF_PHASES = [Phase.UNKNOWN, Phase.ACTION, Phase.ACCEPTED, Phase.APPROVED, Phase.DONE]
+
+
+def _company(customer: CustomerRequest) -> dict[str, str]:
+    number = {"organizationRegistrationNumber": customer.registration_number} if customer.registration_number else {}
+    return {"Domain": customer.domain} | number
 
 
 def _in_doubt(journal: Journal) -> bool:

@@ -1,17 +1,81 @@
-"""Customers. The list and the page come later; an order needs somebody to sell to now."""
+"""Customers: the list, the page of one, adding, correcting and archiving."""
+
+from dataclasses import dataclass
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.utils.text import slugify
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orders import permissions, submissions
-from orders.forms.customers import CustomerForm
+from orders import contacts, permissions, search, submissions
+from orders.failures import Catalogue
+from orders.forms.customers import AGREEMENT, COMMERCE, DETAILS, WholeCustomerForm
 from orders.forms.orders import errors_of
+from orders.models import Customer, Order
+from orders.progress import Shown, show
 from orders.scoping import SellerRequest
+from orders.statuses import OrderStatus
 from orders.views.errors import forbidden
 from orders.views.refusals import other_content
+
+LATEST = 10
+FAILED_LIMIT = 50
+
+
+@require_safe
+def customer_list(request: SellerRequest) -> HttpResponse:
+    """All customers by name; archived ones behind a view of their own."""
+    get = request.GET
+    is_archived, q = get.get("view") == "archived", search.words(get.get("q", ""))
+    customers = Customer.objects.for_seller(request.seller).filter(is_archived=is_archived).with_failures()
+    if q:
+        customers = customers.filter(search.matching_customers(q))
+    context = {
+        "page": search.customer_page(customers, after=get.get("after", ""), before=get.get("before", "")),
+        "is_archived": is_archived,
+        "q": q,
+        "may_write": bool(permissions.can_write(request.membership)),
+    }
+    return render(request, "orders/customer_list.html", context)
+
+
+@require_safe
+def detail(request: SellerRequest, code: str) -> HttpResponse:
+    """Everything about one customer, what failed for him first."""
+    customer = scoped_customer(request, code)
+    orders = Order.objects.for_seller(request.seller).filter(customer=customer).for_list().order_by("-changed_at", "-id")
+    catalogue = Catalogue()
+    failed = [
+        Failed(show(order, request.membership, catalogue), _is_corrected(order, customer))
+        for order in orders.filter(status=OrderStatus.PROVISIONING_FAILED)[:FAILED_LIMIT]
+    ]
+    context = {
+        "customer": customer,
+        "country": contacts.country_name(customer.country),
+        "failed": failed,
+        "latest": [show(order, request.membership, catalogue) for order in orders[:LATEST]],
+        "tenants": customer.tenants.select_related("account__vendor"),
+        "may_write": bool(permissions.can_write(request.membership)),
+        "token": submissions.new_token(),
+    }
+    return render(request, "orders/customer_detail.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failed order of the customer; `is_corrected`: what it failed for was changed since it was sent."""
+
+    shown: Shown
+    is_corrected: bool
+
+
+def _is_corrected(order: Order, customer: Customer) -> bool:
+    sent = order.customer_snapshot or {}
+    now = customer.snapshot()
+    # Spacing is no correction: a phone number is saved in international form.
+    return any(contacts.fold(sent[name]) != contacts.fold(now[name]) for name in DETAILS if name in sent)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -19,7 +83,7 @@ def new(request: SellerRequest) -> HttpResponse:
     """Add a customer, then go on with an order for him."""
     if not permissions.can_write(request.membership):
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
-    form = CustomerForm(request.POST if request.method == "POST" else None)
+    form = WholeCustomerForm(request.POST if request.method == "POST" else None, seller=request.seller)
     if request.method == "POST" and form.is_valid():
 
         def work() -> str:
@@ -31,10 +95,93 @@ def new(request: SellerRequest) -> HttpResponse:
             return redirect(submissions.once(request, work))
         except submissions.OtherContent:
             return other_content(request)
+    return _form_page(request, form, None)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: SellerRequest, code: str) -> HttpResponse:
+    """Correct a customer; what failed for the old details can be retried on his page afterwards."""
+    customer = scoped_customer(request, code)
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+    form = WholeCustomerForm(request.POST if request.method == "POST" else None, instance=customer, seller=request.seller)
+    if request.method == "POST" and form.is_valid():
+
+        def work() -> str:
+            saved = form.save_for()
+            _say_saved(request, saved)
+            return reverse("orders:customer-detail", args=[saved.code])
+
+        try:
+            return redirect(submissions.once(request, work))
+        except submissions.OtherContent:
+            return other_content(request)
+    # Validation writes into the instance: the page's title and links speak of what is saved.
+    return _form_page(request, form, scoped_customer(request, code))
+
+
+def _say_saved(request: SellerRequest, customer: Customer) -> None:
+    failed = Order.objects.for_seller(request.seller).filter(customer=customer, status=OrderStatus.PROVISIONING_FAILED)[:FAILED_LIMIT]
+    if count := len(failed):
+        messages.success(request, f"{customer.name} was saved. {count} failed order{'s' if count > 1 else ''} can be retried below.")
+    else:
+        messages.success(request, f"{customer.name} was saved.")
+
+
+def _form_page(request: SellerRequest, form: WholeCustomerForm, customer: Customer | None) -> HttpResponse:
     errors = errors_of(form) if form.is_bound else []
-    if errors:
-        first = next((name for name in form.errors if name in form.fields), "")
-        if first:
-            form.fields[first].widget.attrs["autofocus"] = True
-    context = {"customer_form": form, "errors": errors, "token": request.POST.get("token") or submissions.new_token()}
+    first = next((name for name in form.errors if name in form.fields), "") if errors else request.GET.get("fix", "")
+    if first in form.fields:
+        form.fields[first].widget.attrs["autofocus"] = True
+    parts = (("Customer details", DETAILS), ("Segment, currency and tax", COMMERCE), ("Microsoft Customer Agreement", AGREEMENT))
+    context = {
+        "customer": customer,
+        "customer_form": form,
+        "parts": [(title, slugify(title), [form[name] for name in names]) for title, names in parts],
+        "errors": errors,
+        "token": request.POST.get("token") or submissions.new_token(),
+    }
     return render(request, "orders/customer_form.html", context, status=422 if errors else 200)
+
+
+@require_POST
+def archive(request: SellerRequest, code: str) -> HttpResponse:
+    """Take a customer out of lists and choices; his orders stay. Nothing of his may still be open."""
+    customer = scoped_customer(request, code)
+
+    def work() -> str:
+        if Order.objects.for_seller(request.seller).recent().filter(customer=customer).exists():
+            messages.error(request, f"{customer.name} has orders that can still change. Close or delete them first.")
+        else:
+            Customer.objects.filter(pk=customer.pk).update(is_archived=True)
+            messages.success(request, f"{customer.name} was archived. His orders stay where they are.")
+        return reverse("orders:customer-detail", args=[customer.code])
+
+    return _act(request, work)
+
+
+@require_POST
+def restore(request: SellerRequest, code: str) -> HttpResponse:
+    """The undo of archiving."""
+    customer = scoped_customer(request, code)
+
+    def work() -> str:
+        Customer.objects.filter(pk=customer.pk).update(is_archived=False)
+        messages.success(request, f"{customer.name} is back among the customers.")
+        return reverse("orders:customer-detail", args=[customer.code])
+
+    return _act(request, work)
+
+
+def _act(request: SellerRequest, work: submissions.Work) -> HttpResponse:
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+    try:
+        return redirect(submissions.once(request, work))
+    except submissions.OtherContent:
+        return other_content(request)
+
+
+def scoped_customer(request: SellerRequest, code: str) -> Customer:
+    """The customer of this seller, or 404, which another seller's looks exactly like."""
+    return get_object_or_404(Customer.objects.for_seller(request.seller).with_code(code))

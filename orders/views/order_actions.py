@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_fsm import TransitionNotAllowed
 
-from orders import lifecycle, permissions, submissions
+from orders import lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
 from orders.forms.notes import CloseForm, NoteForm
 from orders.lifecycle import Refusal
@@ -79,6 +79,25 @@ def close(request: SellerRequest, number: str) -> HttpResponse:
 def _close_page(request: SellerRequest, shown: Shown, form: CloseForm, status: int = 200) -> HttpResponse:
     context = {"shown": shown, "order": shown.order, "form": form, "token": submissions.new_token()}
     return render(request, "orders/order_close.html", context, status=status)
+
+
+@require_POST
+def reprice(request: SellerRequest, number: str) -> HttpResponse:
+    """Use today's prices. What is no longer sold keeps its price until the seller exchanges it."""
+    shown = _shown(request, scoped(request, number))
+    version = request.POST.get("version", "")
+
+    def work() -> str:
+        prices = {change.line.position: change.new for change in pricing.changes_of(shown.order) if change.new}
+        if not prices:
+            raise Refusal("The prices of this order are today’s already.")
+        if not (version.isascii() and version.isdecimal() and len(version) < 10):
+            raise Refusal("The page was not whole. Reload it and press again.")
+        order = lifecycle.reprice(shown.order, prices, by=request.user, version=int(version))
+        messages.success(request, f"Order {order.number} has today’s prices.")
+        return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, permissions.can_edit(shown.order, request.membership), work)
 
 
 @require_POST

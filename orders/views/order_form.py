@@ -18,7 +18,7 @@ from orders.models import Order, OrderLine
 from orders.scoping import SellerRequest
 from orders.statuses import OrderStatus
 from orders.views.errors import forbidden
-from orders.views.order_page import scoped
+from orders.views.order_page import price_changes, scoped
 from orders.views.refusals import conflict, other_content
 
 
@@ -188,6 +188,8 @@ def _page(
         "explanations": explanations,
         "no_retry": why_not_retry(explanations),
         "is_failed": bool(explanations),
+        "changes": price_changes(request, order) if order else [],
+        "reprice_token": submissions.new_token(),
     }
     return render(request, "orders/order_form.html", context, status=status)
 

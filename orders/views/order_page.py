@@ -10,7 +10,9 @@ from django.views.decorators.http import require_safe
 from orders import permissions, submissions
 from orders.failures import Catalogue, latest_attempts, refused_line_numbers
 from orders.forms.notes import NoteForm
+from orders.lifecycle import REPRICED
 from orders.models import AttemptState, Order, OrderEvent, OrderLine, OrderNote, Subscription, VendorExchange
+from orders.pricing import PriceChange, changes_of
 from orders.progress import show, steps, what_next, who_acts
 from orders.scoping import SellerRequest
 from orders.statuses import OrderStatus
@@ -44,12 +46,20 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "attempts": _attempts(order),
         "subscriptions": Subscription.objects.filter(line__order=order).select_related("offer", "line"),
         "follow_ups": list(order.follow_ups.order_by("id")),
+        "changes": price_changes(request, order),
         "note_form": note_form or NoteForm(initial={"token": submissions.new_token()}),
         "may_write": permissions.can_write(request.membership),
         "token": submissions.new_token(),
         "since": order.changed_at.isoformat(),
     }
     return render(request, "orders/order_detail.html", context, status=status)
+
+
+def price_changes(request: SellerRequest, order: Order) -> list[PriceChange]:
+    """What the banner says. Whoever may not see cost hears nothing of a change that is only in it."""
+    if order.status not in REPRICED:
+        return []
+    return [change for change in changes_of(order) if change.is_for_customer or request.membership.may_see_cost]
 
 
 @dataclass(frozen=True, slots=True)

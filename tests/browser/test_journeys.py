@@ -52,8 +52,8 @@ def test_an_order_completes_and_two_refused_ones_complete_after_the_fix(
     for label, text in (
         ("Name", "Cedar Clinics"),
         ("Domain", "cedarclinics.onmicrosoft.com"),
-        ("First name", "Carla"),
-        ("Last name", "Koster"),
+        ("Contact first name", "Carla"),
+        ("Contact last name", "Koster"),
         ("Contact e-mail", "refused@cedarclinics.example"),
         ("Address", "Kade 3"),
         ("Postal code", "3011 AA"),

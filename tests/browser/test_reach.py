@@ -89,12 +89,14 @@ def examine(page: Page, name: str, answer: Response | None) -> list[str]:
     # 640 and 320 are a 1280 pixel window at 200 % and 400 % zoom (WCAG 1.4.4 and 1.4.10).
     for width in (320, 390, 640, 768, 1280):
         page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(AT_REST)
         wrong += [f"{name}, {width}: sideways {found}" for found in page.evaluate(SIDEWAYS)]
         wrong += [f"{name}, {width}: runs out of the top bar: {found}" for found in page.evaluate(OUT_OF_TOPBAR)]
         if width in (390, 1280):
             page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
             wrong += [f"{name}, {width}, 200 % text: sideways {found}" for found in page.evaluate(SIDEWAYS)]
             page.evaluate("() => { document.documentElement.style.fontSize = ''; }")
+            page.evaluate(AT_REST)
     page.set_viewport_size({"width": 1280, "height": 900})
     page.emulate_media(color_scheme="light")
     return wrong
@@ -193,6 +195,33 @@ def test_nothing_bars_the_way_in_the_forms(shop: Shop, page: Page, orders: dict[
     page.get_by_role("button", name="Add customer").click()
     expect(page.get_by_role("alert").first).to_contain_text("to correct")
     wrong += examine(page, "/customers/new/ with errors", None)
+    assert not wrong, report(wrong)
+
+
+def test_nothing_bars_the_way_in_the_catalogue(shop: Shop, page: Page) -> None:
+    offer = shop.world.premium
+    wrong = []
+    for path in (
+        "/catalogue/",
+        "/catalogue/?q=nothing",
+        f"/catalogue/?customer={shop.world.harbour.customer.code}",
+        f"/catalogue/{offer.code}/",
+    ):
+        wrong += visit(page, shop, path)
+    assert not wrong, report(wrong)
+
+
+def test_nothing_bars_the_way_among_the_customers(shop: Shop, page: Page, orders: dict[OrderStatus, Order]) -> None:
+    customer = orders[OrderStatus.PROVISIONING_FAILED].customer
+    wrong = []
+    for path in (
+        "/customers/",
+        "/customers/?q=nobody",
+        "/customers/?view=archived",
+        f"/customers/{customer.code}/",
+        f"/customers/{customer.code}/edit/",
+    ):
+        wrong += visit(page, shop, path)
     assert not wrong, report(wrong)
 
 

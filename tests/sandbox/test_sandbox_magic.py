@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from orders.vendors.sandbox import rules
+
 from .client import Box, customer_body, guid
 
 MAGIC_FILE = Path(__file__).resolve().parents[2] / "orders" / "vendors" / "sandbox" / "magic.json"
@@ -273,3 +275,36 @@ def test_checkout_takes_no_body(box: Box) -> None:
     cart = box.cart(customer, 5)
     assert box.call("POST", f"/customers/{customer}/carts/{cart}/checkout", {}).status_code == 400
     box.expected = ["checkout_with_body"]
+
+
+@pytest.mark.parametrize(("quantity", "status", "code"), [(quantity, row[0], row[1]) for quantity, row in rules.QUANTITY_REFUSALS.items()])
+def test_quantities_that_the_checkout_refuses_as_a_whole(box: Box, quantity: int, status: int, code: int) -> None:
+    customer = box.customer()
+    cart = box.cart(customer, quantity, 3)
+    answer = box.checkout(customer, cart)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert box.control("GET", "ledger")["orders"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "named"),
+    [
+        ({"CompanyName": "Toolong Ltd"}, 3000, "BillingProfile.CompanyName"),
+        ({"City": "Nowhere"}, 3000, "BillingProfile.DefaultAddress.City"),
+        ({"AddressLine1": "nowhere 1"}, 3000, "BillingProfile.DefaultAddress.AddressLine1"),
+        ({"LastName": "Refused"}, 3000, "BillingProfile.DefaultAddress.LastName"),
+        ({"PhoneNumber": "+31 20 559 9999"}, 3000, "BillingProfile.DefaultAddress.PhoneNumber"),
+        ({"organizationRegistrationNumber": "000123"}, 600050, ""),
+    ],
+)
+def test_details_that_only_the_vendor_knows_to_be_wrong(box: Box, changes: dict[str, str], code: int, named: str) -> None:
+    body = customer_body()
+    for name, value in changes.items():
+        profile = body["BillingProfile"]
+        owner = body["CompanyProfile"] if name.startswith("org") else profile if name == "CompanyName" else profile["DefaultAddress"]
+        owner[name] = value
+    answer = box.call("POST", "/customers", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json().get("data", []) == ([named] if named else [])
+    # Nothing was made: the domain is still free.
+    assert box.call("HEAD", "/domains/contoso.onmicrosoft.com").status_code == 404

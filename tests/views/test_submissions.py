@@ -58,6 +58,7 @@ def test_fifty_simultaneous_sends_of_a_new_customer_make_one_customer(web: Porta
     data = {
         "name": "Cedar Clinic", "domain": "cedarclinic.onmicrosoft.com", "contact_first_name": "Cor", "contact_last_name": "Ceder",
         "contact_email": "cor@cedar.example", "address_line1": "Kade 1", "postal_code": "1011 AB", "city": "Amsterdam", "country": "NL",
+        "segment": "Commercial", "currency": "EUR", "tax_rate": "21",
         "customer_version": "0", "token": "one-press",
     }  # fmt: skip
     with Visitor(web.url).sign_in(world.harbour.manager) as visitor:

@@ -38,6 +38,9 @@ class Scene:
     def side(self, actor: str) -> SellerWorld:
         return self.world.northwind if actor == "other_admin" else self.world.harbour
 
+    def other_side(self, actor: str) -> SellerWorld:
+        return self.world.harbour if actor == "other_admin" else self.world.northwind
+
     def mine(self, actor: str) -> dict[str, Order]:
         return self.foreign if actor == "other_admin" else self.own
 

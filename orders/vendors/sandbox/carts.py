@@ -147,11 +147,7 @@ def _refused_as_a_whole(cart: Document) -> Answer | None:
     quantities = {line["quantity"] for line in cart["lines"]}
     if any("error" in line for line in cart["lines"]):
         return error(400, 800009, "There are errors in the cart items.")
-    if rules.QUANTITY_NO_CREDIT in quantities:
-        return error(403, 800023, "The credit line of the customer is below the purchase threshold.")
-    if rules.QUANTITY_SEAT_LIMIT in quantities:
-        return error(403, 800088, f"Only {rules.SEATS_LEFT} seats are left for this subscription.")
-    return None
+    return next((error(*refusal) for quantity, refusal in rules.QUANTITY_REFUSALS.items() if quantity in quantities), None)
 
 
 def _buy(sandbox: Sandbox, request: Request, cart: Document) -> Answer:

@@ -49,9 +49,10 @@ def create_customer(sandbox: Sandbox, request: Request) -> Answer:
     billing = body["BillingProfile"]
     domain = body["CompanyProfile"]["Domain"]
     _refuse_magic_email(request, billing["Email"])
+    _refuse_magic_details(body)
     if _is_taken(sandbox, request.tenant, domain):
         raise RefusedError(error(400, 3000, f'The domain "{domain}" is already in use by another tenant.', ["CompanyProfile.Domain"]))
-    if billing["Email"].lower().endswith(rules.EMAIL_BURNS_DOMAIN):
+    if _burns_domain(billing["Email"].lower()):
         # The real vendor creates the tenant first and looks at the notification address afterwards.
         sandbox.ledger.take_domain(request.tenant, domain)
         raise RefusedError(error(400, 27002, f'NotificationEmailAddress: "{billing["Email"]}" is invalid', ["BillingProfile.Email"]))
@@ -72,6 +73,10 @@ def create_customer(sandbox: Sandbox, request: Request) -> Answer:
     answer = customer_json(customer)
     answer["userCredentials"] = {"userName": "admin", "password": "Sbx!" + secrets.token_hex(6)}
     return Answer(201, answer, {"Location": f"/v1/customers/{identifier}"})
+
+
+def _burns_domain(email: str) -> bool:
+    return email.startswith(f"{rules.EMAIL_BURNS_DOMAIN}@") or email.endswith(rules.EMAIL_ENDINGS_THAT_BURN)
 
 
 def get_customer(sandbox: Sandbox, request: Request, identifier: str) -> Answer:
@@ -161,6 +166,20 @@ def _refuse_magic_email(request: Request, email: str) -> None:
         raise RefusedError(error(400, 3000, description, ["BillingProfile.Email"]))
     if local.startswith(rules.EMAIL_HOSTILE):
         raise RefusedError(error(400, 3000, rules.HOSTILE_TEXT, ["BillingProfile.Email"]))
+
+
+def _refuse_magic_details(body: Document) -> None:
+    """Details that a form can't tell are wrong, and that the vendor refuses all the same."""
+    parts = {"BillingProfile": body["BillingProfile"], "DefaultAddress": body["BillingProfile"]["DefaultAddress"]}
+    for part, name, beginning, code, description in rules.CUSTOMER_REFUSALS:
+        if str(parts[part].get(name, "")).lower().startswith(beginning):
+            raise RefusedError(
+                error(400, code, description, [f"BillingProfile.{'DefaultAddress.' if part == 'DefaultAddress' else ''}{name}"])
+            )
+    if re.sub(r"\D", "", str(parts["DefaultAddress"].get("PhoneNumber", ""))).endswith(rules.PHONE_REFUSED):
+        raise RefusedError(error(400, 3000, "The phone number is not in use.", ["BillingProfile.DefaultAddress.PhoneNumber"]))
+    if str(body["CompanyProfile"].get("organizationRegistrationNumber") or "").startswith(rules.REGISTRATION_REFUSED):
+        raise RefusedError(error(400, 600050, "The registration number is malformed."))
 
 
 def _check_fields(sandbox: Sandbox, request: Request, body: Document) -> None:

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 
 EMAIL_REFUSED = "refused"
 EMAIL_HOSTILE = "hostile"
-EMAIL_BURNS_DOMAIN = (".invalid", ".u")
+EMAIL_BURNS_DOMAIN = "burns"
+EMAIL_ENDINGS_THAT_BURN = (".invalid", ".u")
 DOMAIN_TAKEN = "taken"
 PRODUCT_GONE = "GONE"
 
@@ -26,6 +27,32 @@ QUANTITY_BUSY = 503
 QUANTITY_ALWAYS_BUSY = 599
 QUANTITY_SEAT_LIMIT = 800088
 
+SEATS_LEFT = 25
+
+QUANTITY_REFUSALS = {
+    QUANTITY_NO_CREDIT: (403, 800023, "The credit line of the customer is below the purchase threshold."),
+    QUANTITY_SEAT_LIMIT: (403, QUANTITY_SEAT_LIMIT, f"Only {SEATS_LEFT} seats are left for this subscription."),
+    2091: (403, 2091, "This offer is not available for purchase anymore."),
+    13605: (403, 13605, "The acceptance of the Microsoft Customer Agreement is not confirmed for this customer."),
+    27006: (400, 27006, "Use limit is exceeded for the offer."),
+    800028: (403, 800028, "The initial term is no longer available for purchase."),
+    800029: (400, 800029, "The add-on is not related to the parent subscription."),
+    800067: (403, 800067, "The number of seats per subscription is exceeded."),
+    800070: (400, 800070, "The item is not sold in the customer's country or region."),
+}
+"""Quantities that make the checkout be refused as a whole: HTTP status, code, words. Most are the code itself."""
+
+CUSTOMER_REFUSALS = (
+    ("BillingProfile", "CompanyName", "toolong", 3000, "The company name is longer than the vendor's directory allows."),
+    ("DefaultAddress", "City", "nowhere", 3000, "State, City and PostalCode do not agree."),
+    ("DefaultAddress", "AddressLine1", "nowhere", 3000, "AddressLine1 is not a deliverable address."),
+    ("DefaultAddress", "LastName", "refused", 3000, "LastName holds characters that are not allowed."),
+)
+"""What a customer's text begins with to have its creation refused, by the part and property it stands in."""
+
+REGISTRATION_REFUSED = "000"
+PHONE_REFUSED = "99999"
+
 OWN_ORDER_GROUP = frozenset({QUANTITY_TOO_MANY_SEATS, QUANTITY_FAILS, QUANTITY_LINE_REFUSED})
 """Quantities that end badly get their own vendor order, so that the good lines of the same cart still succeed."""
 
@@ -33,7 +60,6 @@ TRIES_BEFORE_WORKING = 2
 """How often a cart with a "try again" quantity is turned away before it is taken."""
 
 RETRY_AFTER_SECONDS = 3
-SEATS_LEFT = 25
 
 HOSTILE_TEXT = '<img src=x onerror=alert(1)><script>document.title="owned"</script> {{7*7}} \u202e ' + "W" * 4000
 """Markup, a template expression, a right-to-left override and a word no screen can break: the portal must show it as text."""
@@ -54,13 +80,19 @@ MAGIC = (
     Magic(
         "E-mail burns the domain",
         "Contact e-mail",
-        "…@….invalid or …@….u",
+        "burns@…",
         "Creating the customer is refused (400, code 27002) and its domain is taken from then on.",
     ),
     Magic(
         "Hostile reason", "Contact e-mail", "hostile@…", "Creating the customer is refused with markup and a 4,000-letter word as reason."
     ),
     Magic("Domain taken", "Domain prefix", "taken…", "The domain is already in use, when asked for and when the customer is created."),
+    Magic("Name too long", "Customer name", "Toolong…", "Creating the customer is refused (400, code 3000 for CompanyName)."),
+    Magic("Address that does not agree", "City", "Nowhere…", "Creating the customer is refused (400, code 3000 for City)."),
+    Magic("Address that does not exist", "Address", "Nowhere…", "Creating the customer is refused (400, code 3000 for AddressLine1)."),
+    Magic("Contact refused", "Contact last name", "Refused…", "Creating the customer is refused (400, code 3000 for LastName)."),
+    Magic("Phone refused", "Contact phone", "…99999", "Creating the customer is refused (400, code 3000 for PhoneNumber)."),
+    Magic("Registration number refused", "Registration number", "000…", "Creating the customer is refused (400, code 600050)."),
     Magic("Product gone", "Product id", "GONE…", "The product is no longer sold (404, code 400013)."),
     Magic("Too many seats", "Quantity", "26", "The cart is taken but this line carries error 10015: only 25 seats are available."),
     Magic("Slow success", "Quantity", "202", "The order stays pending for the slow time, then completes."),
@@ -71,6 +103,13 @@ MAGIC = (
     Magic("Throttled twice", "Quantity", "429", "Creating the cart answers 429, Retry-After 3, two times; then it works."),
     Magic("Busy twice", "Quantity", "503", "Creating the cart answers 503 with a web page two times; then it works."),
     Magic("Busy for ever", "Quantity", "599", "Creating the cart always answers 503 with a web page."),
+    Magic("Offer withdrawn", "Quantity", "2091", "Checkout is refused as a whole: no longer sold (403, code 2091)."),
+    Magic("Agreement missing", "Quantity", "13605", "Checkout is refused as a whole: agreement not accepted (403, code 13605)."),
+    Magic("Use limit", "Quantity", "27006", "Checkout is refused as a whole: the customer holds this already (400, code 27006)."),
+    Magic("Term withdrawn", "Quantity", "800028", "Checkout is refused as a whole: the term is no longer sold (403, code 800028)."),
+    Magic("Add-on without its base", "Quantity", "800029", "Checkout is refused as a whole (400, code 800029)."),
+    Magic("Seats per subscription", "Quantity", "800067", "Checkout is refused as a whole: too many seats (403, code 800067)."),
+    Magic("Not in this country", "Quantity", "800070", "Checkout is refused as a whole: not sold there (400, code 800070)."),
     Magic("Seat limit", "Quantity", "800088", "Checkout is refused as a whole: only 25 seats are left (403, code 800088)."),
 )
 
