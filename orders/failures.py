@@ -19,6 +19,9 @@ NOTHING_BOUGHT = "Nothing was bought and nothing will be billed."
 NOT_BOUGHT = "These items were not bought and will not be billed."
 NO_REASON = "The vendor gave no reason."
 
+# What the portal itself writes when nothing was sent; no vendor says it, and staff do not choose it.
+OWN_CODES = frozenset({"stopped", "stopped_by_staff", "seller_inactive"})
+
 MAY_HAVE_BOUGHT = set(AttemptState) - {AttemptState.FAILED_DEFINITE}
 # An answer that the catalogue doesn't know. Retry stays offered: the vendor's no was definite, nothing was bought.
 UNKNOWN = FailureReason(

@@ -1,12 +1,14 @@
 """The durable memory of one attempt: every call is committed before it is sent, every answer before it is read."""
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
 
 from django.db import models, transaction
 
 from orders import clock
 from orders.models import CustomerTenant, PurchaseAttempt, VendorExchange
-from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, can_decide, new_key
+from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, Verdict, can_decide, new_key
 
 # What support needs of an answer; credentials are not among them.
 KEPT_HEADERS = ("content-type", "retry-after", "ms-cv", "ms-serverid", "ms-requestid", "ms-correlationid")
@@ -77,6 +79,21 @@ class AttemptJournal:
             defaults={"vendor_ref": tenant_ref, "domain": self._attempt.order_request().customer.domain},
         )
 
+    def verdicts(self) -> tuple[Verdict, ...]:
+        zone = ZoneInfo(self._attempt.order.seller.time_zone)
+        return tuple(
+            Verdict(
+                line=row.line.position,
+                is_approved=row.is_approved,
+                vendor_ref=row.vendor_ref,
+                starts_at=_begin_of(row.starts_on, zone),
+                ends_at=_begin_of(row.ends_on, zone),
+                code=row.code,
+                text=row.text,
+            )
+            for row in self._attempt.verdicts.select_related("line")
+        )
+
     def _begin(self, step: str, call: Call, key: str) -> None:
         """Commit the request before it is sent, unless the lease is somebody else's by now."""
         with transaction.atomic(durable=True):
@@ -117,6 +134,10 @@ class AttemptJournal:
 
     def _exchanges(self, step: str) -> models.QuerySet[VendorExchange]:
         return self._attempt.exchanges.filter(step=step[:60]).order_by("id")
+
+
+def _begin_of(day: date | None, zone: ZoneInfo) -> datetime | None:
+    return datetime.combine(day, time.min, zone) if day else None
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

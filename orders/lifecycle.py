@@ -238,13 +238,16 @@ def place(order: Order, *, by: User | None) -> Order:
 
 
 @transaction.atomic
-def retry(order: Order, *, by: User | None) -> Order:
-    """A new attempt, with new keys, after a definite refusal (rule 6). The earlier attempts stay on the timeline."""
+def retry(order: Order, *, by: User | None, reason: str = "") -> Order:
+    """A new attempt, with new keys, after a definite refusal (rule 6). The earlier attempts stay on the timeline.
+
+    `reason` is why staff did it in the seller's place.
+    """
     order = lock(order)
     before = order.status
     order.retry()
     _to_vendor(order)
-    record(order, "retried", by, from_status=before)
+    record(order, "retried", by, from_status=before, reason=reason)
     return order
 
 
@@ -333,16 +336,19 @@ def _move(order: Order, transition: str, event: str, *, close: bool = False, nee
 
 
 @transaction.atomic
-def stop_waiting(order: Order, *, by: User) -> Order:
-    """End the waiting for a busy vendor while nothing was sent (rule 5). Raises Refusal when the worker was faster."""
+def stop_waiting(order: Order, *, by: User, reason: str = "") -> Order:
+    """End the waiting for a busy vendor while nothing was sent (rule 5). Raises Refusal when the worker was faster.
+
+    The card says whether the seller stopped it or staff did, who also give a `reason`.
+    """
     order = lock(order)
     waiting = [attempt for attempt in order.attempts.all() if not attempt.is_final]
     if order.status != OrderStatus.PROVISIONING_STARTED or not waiting:
         raise Refusal("The order is not waiting any more.")
     for attempt in waiting:
-        if not give_up(attempt, code="stopped"):
+        if not give_up(attempt, code="stopped_by_staff" if by.is_staff else "stopped"):
             raise Refusal("The order was sent meanwhile. Only the vendor’s answer can end the waiting now.")
-    record(order, "stopped", by)
+    record(order, "stopped", by, reason=reason)
     return settle(order)
 
 
@@ -400,7 +406,12 @@ def record(order: Order, name: str, by: User | None, *, actor_name: str = "", fr
         from_status=from_status,
         to_status=order.status,
         actor=by,
-        actor_name=by.name if by else actor_name or PORTAL,
+        actor_name=_name_of(by) if by else actor_name or PORTAL,
         data=data,
         at=clock.now(),
     )
+
+
+def _name_of(person: User) -> str:
+    """Sellers read who acted: one of theirs, or somebody of the platform."""
+    return f"{person.name} (staff)" if person.is_staff else person.name

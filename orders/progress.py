@@ -100,6 +100,9 @@ def _waiting(order: Order) -> SecondLine:
     if refused := [attempt for attempt in latest if attempt.state == AttemptState.FAILED_DEFINITE]:
         return SecondLine(_refused_elsewhere(order, refused[0], waiting))
     for attempt in waiting:
+        if not _has_api(attempt):
+            # Nothing is sent there, so that nothing can be in doubt, and no login be refused.
+            continue
         if attempt.unknown_since:
             return SecondLine(f"Confirming with {attempt.vendor} since {_clock_time(attempt.unknown_since)}")
         if attempt.action:
@@ -108,12 +111,21 @@ def _waiting(order: Order) -> SecondLine:
             return SecondLine(f"Vendor busy, try {attempt.try_number} of {MAX_TRIES} at {_clock_time(attempt.next_action_at)}")
         if attempt.state == AttemptState.PREPARED and attempt.account.is_paused:
             return SecondLine(f"Waiting: our login at {attempt.vendor} is being renewed")
-    return SecondLine("Waiting for vendor,", order.placed_at)
+    return SecondLine("Waiting for our staff," if _staff_alone(waiting) else "Waiting for vendor,", order.placed_at)
+
+
+def _has_api(attempt: PurchaseAttempt) -> bool:
+    return attempt.vendor.capabilities.has_api
+
+
+def _staff_alone(waiting: list[PurchaseAttempt]) -> bool:
+    """Whether only our staff are left to answer: every vendor that is out has no API."""
+    return bool(waiting) and not any(_has_api(attempt) for attempt in waiting)
 
 
 def _refused_elsewhere(order: Order, refused: PurchaseAttempt, waiting: list[PurchaseAttempt]) -> str:
     items = sum(1 for line in order.lines.all() if line.offer.vendor_id == refused.vendor_id)
-    names = ", ".join(str(attempt.vendor) for attempt in waiting)
+    names = ", ".join(dict.fromkeys(str(attempt.vendor) if _has_api(attempt) else "our staff" for attempt in waiting))
     return f"{refused.vendor} refused {items} item{'s' if items != 1 else ''}, waiting for {names}"
 
 
@@ -166,6 +178,8 @@ def what_next(shown: Shown) -> str:
     order = shown.order
     waiting = [attempt for attempt in latest_attempts(order) if not attempt.is_final]
     for attempt in waiting:
+        if not _has_api(attempt):
+            continue
         if attempt.unknown_since:
             return (
                 f"We sent the order and read no clear answer from {attempt.vendor}. We ask again with the same reference until we know; "
@@ -178,6 +192,11 @@ def what_next(shown: Shown) -> str:
                 f"{attempt.vendor} is busy or out of service. We try again by ourselves; "
                 "nothing was bought so far, so you can also stop waiting."
             )
+    if _staff_alone(waiting):
+        vendors = " and ".join(str(attempt.vendor) for attempt in waiting)
+        return (
+            f"Our staff order this from {vendors} and enter the answer item by item. This page follows by itself. You need to do nothing."
+        )
     if order.status == OrderStatus.PROVISIONING_FAILED and shown.explanations:
         closing = " If it is no longer wanted, close it: it moves to Historical as Completed with Errors, with the reason."
         return " ".join(dict.fromkeys(explanation.fix for explanation in shown.explanations)) + closing
@@ -189,4 +208,6 @@ def who_acts(shown: Shown) -> str:
         return shown.first.reason.get_who_display()
     if any(attempt.action and not attempt.is_final for attempt in shown.order.attempts.all()):
         return "You, at the vendor"
+    if _staff_alone([attempt for attempt in latest_attempts(shown.order) if not attempt.is_final]):
+        return "Our staff"
     return shown.order.info.who

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from orders import clock, lifecycle
+from orders import clock, lifecycle, provisioning
 from orders.journal import AttemptJournal, LostLease
 from orders.models import (
     AttemptState,
@@ -42,6 +42,8 @@ from orders.wake import wake
 
 log = logging.getLogger(__name__)
 
+# How long an attempt that waits for staff may lie when every wake was lost: their last answer wakes it at once.
+STAFF_POLL = timedelta(hours=1)
 OUT = (OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED)
 TEXT_LIMIT = 20_000
 
@@ -154,7 +156,7 @@ def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
     vendor_status = snapshot.raw_status[:60]
     changed = (state, vendor_status, snapshot.action) != (attempt.state, attempt.vendor_status, attempt.action)
     asked = 0 if changed else attempt.asked + 1
-    next_at = None if state == AttemptState.SUCCEEDED else _after(settings.POLL_SECONDS, asked)
+    next_at = None if state == AttemptState.SUCCEEDED else _next_look(attempt, asked)
     saved = _save_fenced(
         attempt,
         state=state,
@@ -170,7 +172,9 @@ def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
         return
     if attempt.unknown_since:
         lifecycle.record(order, "vendor_answered", None, actor_name=attempt.vendor.name, attempt=attempt.number)
-    if changed and state == AttemptState.ACCEPTED:
+    if changed and state == AttemptState.ACCEPTED and not attempt.vendor.capabilities.has_api:
+        lifecycle.record(order, "with_staff", None, attempt=attempt.number, vendor=attempt.vendor.name)
+    elif changed and state == AttemptState.ACCEPTED:
         lifecycle.record(
             order,
             "action_needed" if snapshot.action else "accepted",
@@ -334,6 +338,14 @@ def _record_bought(attempt: PurchaseAttempt, order: Order, bought: tuple[Bought,
 def _report(kind: str, attempt: PurchaseAttempt, detail: str) -> None:
     """Tell staff, once while it is open: the next asking would find the same again."""
     Incident.objects.get_or_create(kind=kind, order=attempt.order, closed_at=None, defaults={"detail": detail, "at": clock.now()})
+
+
+def _next_look(attempt: PurchaseAttempt, asked: int) -> datetime:
+    """When to ask again what became of a purchase. The order is locked."""
+    if attempt.vendor.capabilities.has_api:
+        return _after(settings.POLL_SECONDS, asked)
+    # The last answer may have come after we looked, and found the attempt held by us.
+    return clock.now() if provisioning.is_answered(attempt) else clock.now() + STAFF_POLL
 
 
 def _pause(steps: list[int], index: int) -> timedelta:

@@ -8,8 +8,10 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable
+from typing import cast
 
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 
 from orders.models import Seller, Submission
 from orders.scoping import SellerRequest
@@ -26,15 +28,17 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def once(request: SellerRequest, work: Work) -> str:
+def once(request: HttpRequest, work: Work, *, seller: Seller | None = None) -> str:
     """Do `work` for the token of the form that was sent at most once and return the address that it led to.
 
+    The token counts for the seller of the request; `seller` is the one that staff act for.
     Raises OtherContent, and whatever `work` raises; then nothing is kept and the form may be sent again.
     """
     token = request.POST.get("token", "")
     if not TOKEN.fullmatch(token):
         raise OtherContent
-    seller, digest = request.seller, _digest(request)
+    digest = _digest(request)
+    seller = seller or cast(SellerRequest, request).seller
     with transaction.atomic():
         try:
             # The unique constraint is the lock: a second arrival waits here until the first one is committed.
@@ -54,7 +58,7 @@ def _replay(seller: Seller, token: str, digest: str) -> str:
     return earlier.location
 
 
-def _digest(request: SellerRequest) -> str:
+def _digest(request: HttpRequest) -> str:
     """Of the address and all fields: a button sends nothing but its token, and what it asks for lies in the address."""
     pairs = sorted((key, value) for key, values in request.POST.lists() if key != "csrfmiddlewaretoken" for value in values)
     return hashlib.sha256(repr((request.path, pairs)).encode()).hexdigest()

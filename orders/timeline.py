@@ -38,6 +38,15 @@ def _next_try(data: dict[str, Any]) -> str:
     return f"Attempt {data['attempt']} was not taken. Try {data['next_try']} of {MAX_TRIES} at {at:%H:%M:%S}."
 
 
+def _reason(*before: str) -> Callable[[dict[str, Any]], str]:
+    """The fixed words, and why somebody did it where he said so."""
+    return lambda data: " ".join(part for part in (*before, str(data.get("reason", ""))) if part)
+
+
+def _approved(data: dict[str, Any]) -> str:
+    return f"{data.get('line', '')}: ordered, reference {data.get('vendor_ref', '')}."
+
+
 def _attempt(data: dict[str, Any]) -> str:
     return f"Attempt {data['attempt']}." if "attempt" in data else ""
 
@@ -54,8 +63,14 @@ WORDINGS = {
     "scheduled": Wording("Change scheduled", lambda data: f"For {data.get('on', '')}, {data.get('zone', '')}.", glyph="st-scheduled"),
     "fired": Wording("Date reached", lambda data: "The change was handed to the vendor.", "info", "st-scheduled"),
     "placed": Wording("Order placed", tone="info", glyph="send"),
-    "retried": Wording("Retried", lambda data: "Goes to the vendor as a new attempt.", "info", "retry"),
+    "retried": Wording("Retried", _reason("Goes to the vendor as a new attempt."), "info", "retry"),
     "accepted": Wording("With the vendor", lambda data: f"{_attempt(data)} The vendor took the order and decides.", "info", "st-started"),
+    "with_staff": Wording(
+        "With our staff", lambda data: f"{_attempt(data)} Our staff order from {data.get('vendor', 'the vendor')}.", "info", "st-started"
+    ),
+    "approved_by_staff": Wording("Item approved", _approved, "good", "check"),
+    "refused_by_staff": Wording("Item refused", lambda data: f"{data.get('line', '')}: {data.get('reason', '')}", "bad", "x"),
+    "incident_closed": Wording("Looked into by our staff", glyph="check"),
     "action_needed": Wording("Action needed", lambda data: str(data.get("action", "")), "info", "st-errors"),
     "outcome_unknown": Wording(
         "Confirming", lambda data: f"{_attempt(data)} No clear answer yet. We ask again with the same reference.", "info", "help"
@@ -66,13 +81,13 @@ WORDINGS = {
         "Waiting for our login", lambda data: f"Our login at {data.get('vendor', 'the vendor')} is being renewed by staff."
     ),
     "refused": Wording("Refused by the vendor", _attempt, "bad", "st-failed"),
-    "stopped": Wording("Waiting stopped", lambda data: "Nothing was sent.", glyph="x"),
+    "stopped": Wording("Waiting stopped", _reason("Nothing was sent."), glyph="x"),
     "failed": Wording("Provisioning failed", lambda data: "Nothing was bought.", "bad", "st-failed"),
     "confirmed": Wording("Approved by the vendor", lambda data: "Every item was bought.", "good", "st-finished"),
     "completed": Wording("Completed", lambda data: "Every subscription is recorded.", "good", "st-completed"),
     "finished_with_errors": Wording("Completed with Errors", lambda data: "Some items were not bought.", "warn", "st-errors"),
-    "closed": Wording("Closed", lambda data: str(data.get("reason", "")), glyph="lock"),
-    "deleted": Wording("Deleted", lambda data: str(data.get("reason", "")), glyph="st-deleted"),
+    "closed": Wording("Closed", _reason(), glyph="lock"),
+    "deleted": Wording("Deleted", _reason(), glyph="st-deleted"),
 }
 
 

@@ -16,6 +16,7 @@ from orders.models import (
     Customer,
     FailureReason,
     Incident,
+    ManualAttempt,
     Membership,
     Offer,
     Order,
@@ -36,7 +37,7 @@ from tests.walls.pages import HtmlPage, text_of
 from tests.walls.state import state
 
 OURS = (
-    User, Seller, Customer, Vendor, VendorAccount, Offer, PriceList, FailureReason, Order, PurchaseAttempt, Subscription, Incident,
+    User, Seller, Customer, Vendor, VendorAccount, Offer, PriceList, FailureReason, Order, PurchaseAttempt, Subscription, Incident, ManualAttempt,
 )  # fmt: skip
 READ_ONLY = (Order, PurchaseAttempt, Subscription)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -91,7 +92,7 @@ def test_every_page_opens_for_staff_and_holds_nothing_inline(staff: Client, busy
     paths = ["/admin/", "/admin/orders/", *(address(model, "changelist") for model in (*OURS, Group))]
     for model, row in every_row(*OURS):
         paths += [address(model, "change", row), address(model, "history", row)]
-    paths += [address(model, "add") for model in OURS if model not in READ_ONLY and model not in {Customer, Incident}]
+    paths += [address(model, "add") for model in OURS if model not in READ_ONLY and model not in {Customer, Incident, ManualAttempt}]
     for path in paths:
         response = staff.get(path)
         assert response.status_code == 200, path
@@ -427,11 +428,22 @@ def test_of_an_incident_only_its_closing_can_be_written(staff: Client, world: Wo
     order = order_in("completed", world)
     incident = Incident.objects.create(kind="test", order=order, detail="What happened.", at=order.created_at)
     path = address(Incident, "change", incident)
-    assert set(form_of(staff, path)) == {"closed_at_0", "closed_at_1"}
-    sent = {"closed_at_0": "2026-11-23", "closed_at_1": "12:00:00", "detail": "Nothing.", "kind": "other"}
-    assert staff.post(path, sent).status_code == 302
+    assert set(form_of(staff, path)) == {"resolution"}
+    sent = {"resolution": "", "detail": "Nothing.", "kind": "other", "closed_at_0": "2026-11-23"}
+    assert staff.post(path, sent).status_code == 200
+    assert Incident.objects.get().closed_at is None
+    assert staff.post(path, sent | {"resolution": "Nothing was bought twice."}).status_code == 302
     found = Incident.objects.get()
-    assert (found.kind, found.detail, found.closed_at is not None) == ("test", "What happened.", True)
+    assert (found.kind, found.detail, found.resolution, found.closed_by) == (
+        "test",
+        "What happened.",
+        "Nothing was bought twice.",
+        world.staff,
+    )
+    assert found.closed_at is not None
+    assert order.events.first().name == "incident_closed"
+    assert staff.post(path, sent | {"resolution": "Another story."}).status_code == 403
+    assert Incident.objects.get().resolution == "Nothing was bought twice."
     assert staff.get(address(Incident, "add")).status_code == 403
 
 

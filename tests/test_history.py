@@ -22,7 +22,18 @@ from django.test import Client
 from django.urls import reverse
 
 from orders import guards, lifecycle
-from orders.models import Failure, Order, OrderEvent, OrderLine, OrderNote, PurchaseAttempt, QuoteRevision, User, VendorExchange
+from orders.models import (
+    Failure,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OrderNote,
+    PurchaseAttempt,
+    QuoteRevision,
+    StaffVerdict,
+    User,
+    VendorExchange,
+)
 from portal.settings import CLOCK_FILE
 from tests.harness.clock import Clock
 from tests.harness.databases import Database, contents
@@ -68,6 +79,9 @@ def _history(clock: Clock) -> Scene:
         "deleted": order_in("deleted", world, *two),
         "provisioning_failed": order_in("provisioning_failed", world, *two, quoted=True),
     }
+    for status in SENT:
+        attempt, line = orders[status].attempts.last(), orders[status].lines.first()
+        StaffVerdict.objects.create(attempt=attempt, line=line, is_approved=False, text="No.", by=world.staff, at=orders[status].created_at)
     for status, order in orders.items():
         assert order.status == status
         lifecycle.add_note(order, "The customer called.", by=world.harbour.manager)
@@ -99,6 +113,7 @@ MODELS: dict[str, type[models.Model]] = {
     "note": OrderNote,
     "exchange": VendorExchange,
     "failure": Failure,
+    "verdict": StaffVerdict,
     "revision": QuoteRevision,
 }
 ROWS: dict[str, tuple[str, tuple[str, ...], Callable[[Order], models.Model | None]]] = {
@@ -110,9 +125,10 @@ ROWS: dict[str, tuple[str, tuple[str, ...], Callable[[Order], models.Model | Non
     "note": ("text", (*HISTORICAL, "provisioning_failed"), lambda order: order.notes.first()),
     "exchange": ("path", SENT, lambda order: VendorExchange.objects.filter(attempt__order=order).first()),
     "failure": ("text", SENT, lambda order: Failure.objects.filter(attempt__order=order).first()),
+    "verdict": ("text", SENT, lambda order: StaffVerdict.objects.filter(attempt__order=order).first()),
     "revision": ("content_sha256", (*HISTORICAL, "provisioning_failed"), lambda order: order.revisions.first()),
 }
-INLINES = ("lines", "attempts", "events", "notes", "failures", "exchanges", "revisions")
+INLINES = ("lines", "attempts", "events", "notes", "failures", "exchanges", "verdicts", "revisions")
 assert {model._meta.db_table for model in MODELS.values()} == set(guards.GUARDED)
 
 

@@ -56,17 +56,26 @@ class AccountForm(AccountFormBase):
         self.fields["client_id"].widget.attrs["autocomplete"] = "off"
         if secret := self.fields.get("new_secret"):
             has_one = bool(self.instance.sealed_secret)
-            secret.required = not has_one
             secret.label = "Replace the secret" if has_one else "Set the secret"
             secret.help_text = "Empty keeps the secret that is stored. It is never shown again." if has_one else "It is never shown again."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        self._require_login(cleaned.get("vendor") or (self.instance.vendor if self.instance.vendor_id else None))
         if cleaned.get("is_paused") and not cleaned.get("paused_reason"):
             self.add_error("paused_reason", "Say why it is paused; the next person will want to know.")
         if not cleaned.get("is_paused"):
             cleaned["paused_reason"] = ""
         return cleaned
+
+    def _require_login(self, vendor: Vendor | None) -> None:
+        """A vendor with an API needs every part of the login; one without has none."""
+        if vendor is None or not vendor.capabilities.has_api:
+            return
+        for name in ("base_url", "login_url", "tenant", "client_id", "new_secret"):
+            is_kept = name == "new_secret" and self.instance.sealed_secret
+            if name in self.fields and name not in self.errors and not self.cleaned_data.get(name) and not is_kept:
+                self.add_error(name, "This vendor has an API: the login needs it.")
 
     def save(self, commit: bool = True) -> VendorAccount:
         if secret := self.cleaned_data.get("new_secret"):
@@ -86,7 +95,10 @@ class VendorAccountAdmin(StaffAdmin):
     ordering = ("vendor__name", "name", "id")
     fieldsets = (
         (None, {"fields": ("vendor", "seller", "name", "is_active")}),
-        ("Login", {"fields": ("base_url", "login_url", "tenant", "client_id", "new_secret")}),
+        (
+            "Login",
+            {"fields": ("base_url", "login_url", "tenant", "client_id", "new_secret"), "description": "Empty for a vendor without an API."},
+        ),
         ("Pause", {"fields": ("is_paused", "paused_reason")}),
     )
 

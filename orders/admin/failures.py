@@ -1,17 +1,23 @@
 """The failure catalogue: staff write here what the cards and the help page say."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Count, Max
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_safe
 
 from orders.admin.site import StaffAdmin, staff_page
-from orders.failures import UNKNOWN
-from orders.models import FailureReason, RetryClass
+from orders.failures import OWN_CODES, UNKNOWN, Catalogue, Explanation
+from orders.models import Failure, FailureClass, FailureReason, PurchaseAttempt, Vendor
+from orders.vendors import registry
 
 if TYPE_CHECKING:
     ReasonFormBase = forms.ModelForm[FailureReason]
@@ -19,6 +25,7 @@ else:
     ReasonFormBase = forms.ModelForm
 
 EXAMPLE_VENDOR = "Microsoft"
+EXAMPLE_TEXT = "Here stands what the vendor answered, word for word."
 
 
 class ReasonForm(ReasonFormBase):
@@ -54,21 +61,56 @@ class FailureReasonAdmin(StaffAdmin):
         obj.full_clean()
         super().save_model(request, obj, form, change)
 
+    def get_urls(self) -> list[URLPattern]:
+        unknown = path("unknown/", self.admin_site.admin_view(self.unknown), name="orders_failurereason_unknown")
+        return [unknown, *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def unknown(self, request: HttpRequest) -> HttpResponse:
+        """What vendors answered and no row has words for, newest first; each leads to the form with its key filled in."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Codes without an entry",
+            "opts": self.opts,
+            "codes": codes_without_entry(),
+            "may_add": self.has_add_permission(request),
+        }
+        return TemplateResponse(request, "admin/orders/failurereason/unknown.html", context)
+
     @admin.display(description="Preview")
-    def card(self, reason: FailureReason) -> SafeString | str:
-        """The words of the card for an example vendor."""
+    def card(self, reason: FailureReason) -> str:
+        """The card as a seller sees it, with an example of a vendor's message."""
         if not reason.pk:
             return "Save first."
-        button = f"{reason.fix_label} · " if reason.fix_label else ""
-        return format_html(
-            "<p><strong>{}</strong></p><p>{} {}</p><p>{}{}How to fix</p>",
-            _words(reason.summary),
-            _words(reason.meaning),
-            _words(reason.fix),
-            button,
-            "" if reason.retry == RetryClass.NEVER else "Retry · ",
-        )
+        return render_to_string("admin/orders/failurereason/card.html", {"seen": _example(reason)})
 
 
-def _words(text: str) -> str:
-    return text.replace("{vendor}", EXAMPLE_VENDOR)
+def _example(reason: FailureReason) -> Explanation:
+    """The saved reason as it explains a failure that might have been; nothing of it is saved."""
+    saved = FailureReason.objects.get(pk=reason.pk)
+    own = saved.code in OWN_CODES
+    attempt = PurchaseAttempt(number=1, failure_class=FailureClass.NEVER_SENT if own else FailureClass.VENDOR_REJECTED)
+    failure = Failure(
+        attempt=attempt,
+        code=saved.code.partition(":")[0],
+        http_status=saved.http_status or None,
+        text=EXAMPLE_TEXT if saved.code else "",
+    )
+    speakers = [vendor.name for vendor in Vendor.objects.all() if vendor.dialect == saved.dialect]
+    return Explanation(failure, saved, speakers[0] if speakers else EXAMPLE_VENDOR, ())
+
+
+def codes_without_entry() -> list[dict[str, Any]]:
+    """Kinds of failure that the catalogue answers with UNKNOWN, the latest first."""
+    kinds = Failure.objects.values("attempt__vendor__connector", "http_status", "code", "field")
+    catalogue, found = Catalogue(), []
+    for kind in kinds.annotate(last=Max("at"), times=Count("id"), sample=Max("text")).order_by("-last"):
+        dialect = registry.CONNECTORS[kind["attempt__vendor__connector"]].dialect
+        failure = Failure(http_status=kind["http_status"], code=kind["code"], field=kind["field"], text=kind["sample"])
+        if catalogue.reason_for(dialect, failure) is UNKNOWN:
+            key = {"dialect": dialect, "http_status": kind["http_status"] or 0, "code": kind["code"]}
+            add = f"{reverse('admin:orders_failurereason_add')}?{urlencode(key)}"
+            found.append({**kind, "dialect": dialect, "add_url": add})
+    return found

@@ -1,15 +1,19 @@
-"""Orders and what came of them, to read. Status changes are the sellers', by the portal's own verbs."""
+"""Orders and what came of them, to read; what staff may do to an order stands in moves.py. Incidents are closed with what was found."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.db.models import Exists, OuterRef
-from django.http import HttpRequest
+from django.db.models import Exists, F, OuterRef
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
+from orders import clock, lifecycle
+from orders.admin.moves import MOVES, move_page, offered
 from orders.admin.site import ReadOnlyAdmin, ReadOnlyInline, ReadOnlyStack, StaffAdmin, staff_page
 from orders.models import (
     Failure,
@@ -19,7 +23,9 @@ from orders.models import (
     OrderLine,
     OrderNote,
     PurchaseAttempt,
+    StaffVerdict,
     Subscription,
+    User,
     Vendor,
     VendorExchange,
 )
@@ -135,6 +141,25 @@ class OrderAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("seller", "customer", "created_by", "follow_up_of")
 
+    def get_urls(self) -> list[URLPattern]:
+        """The verbs before Django's own pages, whose last one takes any address."""
+        moves = [
+            path(
+                f"<path:object_id>/{move.name}/",
+                self.admin_site.admin_view(partial(move_page, self, move)),
+                name=f"orders_order_{move.name}",
+            )
+            for move in MOVES
+        ]
+        return [*moves, *super().get_urls()]
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
+    ) -> HttpResponse:
+        return super().render_change_form(
+            request, {**context, "moves": offered(request, obj) if obj else []}, add=add, change=change, form_url=form_url, obj=obj
+        )
+
     @admin.display(description="Status", ordering="status")
     def status_label(self, order: Order) -> str:
         return str(order.info.status.label)
@@ -160,6 +185,19 @@ class Failures(ReadOnlyStack):
         return vendor_words(failure.text)
 
 
+class Verdicts(ReadOnlyStack):
+    """What staff answered, at a vendor without an API."""
+
+    model = StaffVerdict
+    joined = ("line", "by", "attempt__order", "attempt__vendor")
+    fields = (("at", "by", "line"), ("is_approved", "vendor_ref"), ("starts_on", "ends_on"), ("code", "words"))
+    readonly_fields = ("at", "by", "line", "is_approved", "vendor_ref", "starts_on", "ends_on", "code", "words")
+
+    @admin.display(description="Vendor’s message")
+    def words(self, verdict: StaffVerdict) -> SafeString:
+        return vendor_words(verdict.text)
+
+
 class Exchanges(ReadOnlyStack):
     """What was sent and answered; credentials were left out when it was written."""
 
@@ -175,7 +213,7 @@ class Exchanges(ReadOnlyStack):
 
 @staff_page(PurchaseAttempt)
 class PurchaseAttemptAdmin(ReadOnlyAdmin):
-    inlines = (Failures, Exchanges)
+    inlines = (Failures, Verdicts, Exchanges)
     list_display = ("order", "vendor", "number", "state", "account", "created_at")
     list_filter = ("state", "vendor")
     list_select_related = ("order", "vendor", "account__vendor")
@@ -195,14 +233,45 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
 @staff_page(Incident)
 class IncidentAdmin(StaffAdmin):
-    """Closing one is all that can be done to it."""
+    """Open ones first, the oldest of them on top. Closing one, with what was found, is all that can be done to it."""
 
-    list_display = ("kind", "order", "at", "closed_at")
+    list_display = ("kind", "order", "at", "is_closed", "closed_at")
     list_filter = (("closed_at", admin.EmptyFieldListFilter), "kind")
     list_select_related = ("order",)
     search_fields = ("kind", "order__number")
-    fields = ("kind", "order", "detail", "at", "closed_at")
-    readonly_fields = ("kind", "order", "detail", "at")
+    ordering = (F("closed_at").desc(nulls_first=True), "at", "id")
+    fields = ("kind", "order_link", "detail", "at", "resolution", "closed_at", "closed_by")
+    readonly_fields = ("kind", "order_link", "detail", "at", "closed_at", "closed_by")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What is closed stays as it was closed."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.closed_at is None)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change, **options)
+        if field := form.base_fields.get("resolution"):
+            field.required = True
+            field.help_text = "What was found and done. Saving closes the incident. Staff read it, sellers do not."
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Incident, form: Any, change: bool) -> None:
+        """Close it. The seller's timeline says that it was looked into, and not what staff wrote."""
+        assert isinstance(request.user, User)
+        now = clock.now()
+        # Only one closes it: a second form that was open meanwhile changes nothing.
+        closed = Incident.objects.filter(pk=obj.pk, closed_at=None).update(closed_at=now, closed_by=request.user, resolution=obj.resolution)
+        if closed and obj.order:
+            lifecycle.record(obj.order, "incident_closed", request.user, kind=obj.kind)
+
+    @admin.display(description="Closed", boolean=False)
+    def is_closed(self, incident: Incident) -> str:
+        return "Closed" if incident.closed_at else "Open"
+
+    @admin.display(description="Order")
+    def order_link(self, incident: Incident) -> SafeString | str:
+        if incident.order is None:
+            return "None"
+        return format_html('<a href="{}">{}</a>', reverse("admin:orders_order_change", args=[incident.order_id]), incident.order)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.contrib import admin as django_admin
 from django.contrib.admin import AdminSite, ModelAdmin, StackedInline, TabularInline
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
@@ -61,6 +62,10 @@ class StaffSite(AdminSite):
         """Ours come first; an app that brings a page for the same model, as django.contrib.auth does for groups, is too late."""
         models: Iterable[type[Model]] = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         super().register([model for model in models if not self.is_registered(model)], admin_class, **options)
+
+    def check(self, app_configs: Any) -> list[Any]:
+        """Django makes the site twice while it imports; the first, unfinished one may linger and is nobody's to check."""
+        return super().check(app_configs) if django_admin.site == self else []
 
     @method_decorator(never_cache)
     @method_decorator(login_not_required)

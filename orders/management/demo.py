@@ -57,9 +57,8 @@ def _load() -> None:
     data = json.loads(DATA.read_text())
     for row in data["vendors"]:
         vendor = Vendor.objects.create(**row)
-        VendorAccount.objects.create(
-            vendor=vendor, name="Platform account", tenant=TENANTS[vendor.code], client_id=SANDBOX_CLIENT, base_url="-", login_url="-"
-        )
+        login = {"tenant": TENANTS[vendor.code], "client_id": SANDBOX_CLIENT} if vendor.capabilities.has_api else {}
+        VendorAccount.objects.create(vendor=vendor, name="Platform account", **login)
     for row in data["offers"]:
         _offer(row)
     outcome = pricing.import_prices(PRICES, Vendor.objects.get(code="microsoft"))

@@ -7,7 +7,7 @@ from orders.models.events import Incident, OrderEvent, OrderNote
 from orders.models.failures import FailureReason, RetryClass, Who
 from orders.models.notices import Notice, SentMail
 from orders.models.orders import Order, OrderLine, Sequence, Submission
-from orders.models.purchases import AttemptState, Failure, FailureClass, PurchaseAttempt, StaffVerdict, VendorExchange
+from orders.models.purchases import AttemptState, Failure, FailureClass, ManualAttempt, PurchaseAttempt, StaffVerdict, VendorExchange
 from orders.models.quotes import QuoteRevision
 from orders.models.subscriptions import Subscription, SubscriptionStatus
 
@@ -20,6 +20,7 @@ __all__ = [
     "FailureReason",
     "Incident",
     "Invitation",
+    "ManualAttempt",
     "Membership",
     "Notice",
     "Offer",

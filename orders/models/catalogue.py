@@ -58,15 +58,18 @@ class VendorAccountQuerySet(models.QuerySet["VendorAccount"]):
 
 
 class VendorAccount(models.Model):
-    """Our login at a vendor: the platform's, or one seller's own. Credentials are sealed and never shown again."""
+    """Our login at a vendor: the platform's, or one seller's own. Credentials are sealed and never shown again.
+
+    At a vendor without an API there is nothing to log in to: address, tenant, client and secret are empty.
+    """
 
     vendor = models.ForeignKey(Vendor, on_delete=models.PROTECT, related_name="accounts")
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, null=True, blank=True, related_name="vendor_accounts")
     name = models.CharField(max_length=80)
-    base_url = models.CharField(max_length=200, help_text="For example https://api.partnercenter.microsoft.com")
-    login_url = models.CharField(max_length=200, help_text="For example https://login.microsoftonline.com")
-    tenant = models.CharField(max_length=100, help_text="Our own tenant at the vendor.")
-    client_id = models.CharField(max_length=100)
+    base_url = models.CharField(max_length=200, blank=True, help_text="For example https://api.partnercenter.microsoft.com")
+    login_url = models.CharField(max_length=200, blank=True, help_text="For example https://login.microsoftonline.com")
+    tenant = models.CharField(max_length=100, blank=True, help_text="Our own tenant at the vendor.")
+    client_id = models.CharField(max_length=100, blank=True)
     sealed_secret = models.TextField(blank=True, editable=False)
     is_active = models.BooleanField(default=True)
     is_paused = models.BooleanField(default=False, help_text="Nothing is sent while paused; orders wait.")

@@ -49,6 +49,8 @@ class Incident(models.Model):
     detail = models.TextField()
     at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    resolution = models.CharField(max_length=500, blank=True, help_text="What was found and done. Staff read it, sellers do not.")
 
     class Meta:
         ordering = ["-at"]

@@ -135,6 +135,13 @@ class Order(SafeRefresh):
     objects = OrderQuerySet.as_manager()
 
     class Meta:
+        # One a verb: whoever may retry need not be one who may end an order for good.
+        permissions = [
+            ("retry_order", "Can retry a seller’s order"),
+            ("close_order", "Can close a seller’s order"),
+            ("stop_order", "Can stop the waiting of a seller’s order"),
+            ("remove_order", "Can delete a seller’s order from the cart"),
+        ]
         indexes = [
             models.Index(fields=["seller", "-changed_at", "-id"], name="order_list"),
             models.Index(fields=["seller", "status", "-changed_at", "-id"], name="order_list_by_status"),

@@ -19,6 +19,7 @@ from django.db.models import Max, Q
 
 from orders.models.catalogue import Vendor, VendorAccount
 from orders.models.orders import Order, OrderLine
+from orders.vendors import registry
 from orders.vendors.contract import CustomerRequest, LineRequest, OrderRequest
 
 MAX_TRIES = 5
@@ -49,6 +50,10 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
     def current(self) -> Self:
         """Not the refused ones: the attempts that still count."""
         return self.exclude(state=AttemptState.FAILED_DEFINITE)
+
+    def by_hand(self) -> Self:
+        """Those that staff answer: their vendor has no API."""
+        return self.filter(vendor__connector__in=sorted(registry.WITHOUT_API))
 
     def due(self, now: datetime) -> Self:
         """What a worker may claim: its time has come, nobody holds it, and its account is not paused."""
@@ -176,6 +181,27 @@ class PurchaseAttempt(models.Model):
             customer=CustomerRequest(**data["customer"]),
             lines=tuple(LineRequest(**line) for line in data["lines"]),
         )
+
+
+class ManualAttemptManager(models.Manager.from_queryset(AttemptQuerySet)):  # type: ignore[misc]
+    """Only those that staff answer."""
+
+    def get_queryset(self) -> models.QuerySet["PurchaseAttempt"]:
+        found: models.QuerySet[PurchaseAttempt] = super().get_queryset().by_hand()
+        return found
+
+
+class ManualAttempt(PurchaseAttempt):
+    """An attempt at a vendor without an API, as staff see it in their queue: the same row."""
+
+    objects = ManualAttemptManager()  # type: ignore[misc]
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        permissions = [("provision_manually", "Can answer for vendors without an API")]
+        verbose_name = "manual order"
+        verbose_name_plural = "manual provisioning"
 
 
 class VendorExchange(models.Model):

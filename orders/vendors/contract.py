@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from orders.vendors.http import Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class Capabilities:
     """What a vendor can do; rules ask here instead of asking for the vendor's name."""
 
     allows_start: bool  # orders of this vendor may lie in a cart (status Start)
+    has_api: bool = True  # False: our staff order by hand and answer line by line; an account there has no login
     creates_customers: bool = True
     cancel_window: timedelta | None = None
     registration_countries: frozenset[str] = frozenset()  # where a customer's registration number is asked for, and only there
@@ -80,6 +84,20 @@ class Refusal:
     raw: bytes = b""
     line: int | None = None
     field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What staff answered for one line of a vendor without an API. Instants are the beginnings of the days that they typed,
+    in the seller's zone. `code` is a reason of the failure catalogue."""
+
+    line: int
+    is_approved: bool
+    vendor_ref: str = ""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    code: str = ""
+    text: str = ""
 
 
 class Phase(StrEnum):
@@ -196,11 +214,19 @@ class Journal(Protocol):
         """The vendor knows the customer by this id from now on, whatever becomes of the order."""
         ...
 
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What staff answered for lines of this attempt so far, one verdict a line; only a vendor without an API has any."""
+        ...
+
 
 class Connector(Protocol):
     slug: str
     dialect: str  # whose error codes it speaks: the failure catalogue is keyed by it
     capabilities: Capabilities
+
+    def __init__(self, login: Login) -> None:
+        """Ready to speak as `login`. Raises http.ForbiddenAddress when the account's address may not be called."""
+        ...
 
     def close(self) -> None:
         """The conversation is over."""

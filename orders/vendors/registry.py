@@ -1,15 +1,16 @@
 """Which connectors there are. A new vendor is a module here and a line below; README explains the steps."""
 
-from orders.vendors import partner_center
 from orders.vendors.contract import Connector
 from orders.vendors.http import Login
+from orders.vendors.manual import Manual
+from orders.vendors.partner_center import CartPartnerCenter, PartnerCenter
 
-CONNECTORS: dict[str, type[partner_center.PartnerCenter]] = {
-    partner_center.PartnerCenter.slug: partner_center.PartnerCenter,
-    partner_center.CartPartnerCenter.slug: partner_center.CartPartnerCenter,
-}
+_ALL: tuple[type[Connector], ...] = (PartnerCenter, CartPartnerCenter, Manual)
+CONNECTORS: dict[str, type[Connector]] = {connector.slug: connector for connector in _ALL}
+# Of vendors whose orders staff place by hand.
+WITHOUT_API = frozenset(slug for slug, connector in CONNECTORS.items() if not connector.capabilities.has_api)
 
 
 def connect(slug: str, login: Login) -> Connector:
-    """A connector that is logged in as `login`. Raises KeyError for an unknown slug."""
+    """A connector that speaks as `login`, which one without an API does not read. Raises KeyError for an unknown slug."""
     return CONNECTORS[slug](login)

@@ -130,6 +130,15 @@ def _price(offer: Offer, term: str, cycle: str, cost: str, price: str) -> Price:
     )
 
 
+def manual_price(world: World) -> Price:
+    """What a vendor without an API sells; made when a test asks for it. The account has no login."""
+    vendor, is_new = Vendor.objects.get_or_create(code="larkfield", defaults={"name": "Larkfield Telecom", "connector": "manual"})
+    if not is_new:
+        return Price.objects.get(offer__vendor=vendor)
+    VendorAccount.objects.create(vendor=vendor, name="Platform")
+    return _price(_offer(vendor, "LARKSIP10", "0001", "SIP Trunk, 10 channels"), "P1M", "monthly", "30.00", "45.00")
+
+
 # --- orders in any status
 
 

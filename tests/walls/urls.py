@@ -104,6 +104,7 @@ ADMIN_MODELS = frozenset(
         "orders_failure",
         "orders_failurereason",
         "orders_subscription",
+        "orders_manualattempt",
         "orders_incident",
         "orders_quoterevision",
         "auth_group",
@@ -111,7 +112,16 @@ ADMIN_MODELS = frozenset(
     ]
 )
 # Further pages of the admin, by name.
-ADMIN_ACTIONS = frozenset({"admin:auth_user_password_change"})
+ADMIN_ACTIONS = frozenset(
+    {
+        "admin:auth_user_password_change",
+        "admin:orders_order_retry",
+        "admin:orders_order_close",
+        "admin:orders_order_stop",
+        "admin:orders_order_remove",
+        "admin:orders_failurereason_unknown",
+    }
+)
 MODEL_PAGES = ("changelist", "add", "history", "delete", "change", "legacy-address")
 
 
