@@ -16,7 +16,14 @@ CLOSED = ", ".join(f"'{status}'" for status in sorted(HISTORICAL))
 BIRTH = f"'{OrderStatus.START}', '{OrderStatus.DRAFT}'"
 OTHER_SELLER = "NOT EXISTS (SELECT 1 FROM orders_customer c WHERE c.id = NEW.customer_id AND c.seller_id = NEW.seller_id)"
 # Rows that no one changes or removes, whatever their order's status.
-APPEND_ONLY = ("orders_orderevent", "orders_ordernote", "orders_vendorexchange", "orders_failure", "orders_quoterevision")
+APPEND_ONLY = (
+    "orders_orderevent",
+    "orders_ordernote",
+    "orders_vendorexchange",
+    "orders_failure",
+    "orders_quoterevision",
+    "orders_settingschange",
+)
 GUARDED = ("orders_order", "orders_orderline", "orders_purchaseattempt", *APPEND_ONLY)
 
 

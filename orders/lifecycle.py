@@ -46,10 +46,14 @@ class StaleVersion(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class LineInput:
-    """What a person chose for one line: an offer and one of its prices, and how many."""
+    """What a person chose for one line: an offer and one of its prices, and how many.
+
+    `term_price` is what was agreed before; without it the seller's rule of today makes the price.
+    """
 
     price: Price
     quantity: int
+    term_price: Decimal | None = None
 
 
 # --- drafts
@@ -139,7 +143,7 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
         line.term = wanted.price.term
         line.billing_cycle = wanted.price.billing_cycle
         line.term_cost = wanted.price.term_cost
-        line.term_price = wanted.price.term_price
+        line.term_price = wanted.price.sold_by(order.seller) if wanted.term_price is None else wanted.term_price
         line.price(Decimal(order.customer.tax_rate), order.currency)
         line.save()
     for line in existing.values():
@@ -172,7 +176,7 @@ def undo(order: Order, *, by: User) -> Order:
         raise Refusal("Only a deletion can be undone.")
     if earlier := order.follow_ups.filter(follow_up_kind=Order.FollowUp.UNDO).first():
         return earlier
-    lines = [LineInput(_price_of(line), line.quantity) for line in order.lines.select_related("offer__vendor")]
+    lines = [LineInput(_price_of(line), line.quantity, line.term_price) for line in order.lines.select_related("offer__vendor")]
     return create(
         order.customer,
         lines,

@@ -1,13 +1,14 @@
 """What can be sold: vendors, our accounts there, offers and their prices."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
-from orders import secrets
+from orders import money, secrets
 from orders.models.accounts import Seller, User
 from orders.money import CYCLE_LABELS, TERM_LABELS
 from orders.vendors import registry
@@ -189,3 +190,7 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.offer}, {TERM_LABELS[self.term]}, {CYCLE_LABELS[self.billing_cycle]}"
+
+    def sold_by(self, seller: Seller) -> Decimal:
+        """The term price that this seller's customers pay, by the rule that the seller set."""
+        return money.term_price(self.term_price, self.term_cost, seller.pricing, seller.markup_percent)
