@@ -6,10 +6,11 @@ A verb that is refused raises Refusal (a sentence for the person who asked) or d
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from orders import clock
@@ -19,6 +20,7 @@ from orders.models import (
     Customer,
     Failure,
     FailureClass,
+    Notice,
     Order,
     OrderEvent,
     OrderLine,
@@ -34,6 +36,7 @@ from orders.wake import wake
 
 PORTAL = "Portal"
 RUN_ATTEMPT = "orders.tasks.run_attempt"
+SEND_NOTICES = "orders.tasks.send_notices"
 
 
 class Refusal(Exception):
@@ -283,14 +286,14 @@ def settle(order: Order) -> Order:
         _move(order, "confirm", "confirmed")
     if order.status == OrderStatus.PROVISIONING_FINISHED and is_decided:
         if refused:
-            _move(order, "finish_with_errors", "finished_with_errors", close=True)
+            _tell(order, _move(order, "finish_with_errors", "finished_with_errors", close=True))
         else:
             _move(order, "complete", "completed", close=True)
     elif order.status == OrderStatus.PROVISIONING_STARTED and is_decided:
         if AttemptState.SUCCEEDED in states:
-            _move(order, "finish_with_errors", "finished_with_errors", close=True)
+            _tell(order, _move(order, "finish_with_errors", "finished_with_errors", close=True))
         else:
-            _move(order, "fail", "failed", needs_attention=True)
+            _tell(order, _move(order, "fail", "failed", needs_attention=True))
     elif order.status == OrderStatus.PROVISIONING_STARTED:
         # Still waiting; what was refused already, or waits for a person, needs somebody's eyes now.
         order.needs_attention = refused or any(attempt.action and not attempt.is_final for attempt in latest)
@@ -298,14 +301,22 @@ def settle(order: Order) -> Order:
     return order
 
 
-def _move(order: Order, transition: str, event: str, *, close: bool = False, needs_attention: bool = False) -> None:
+def _move(order: Order, transition: str, event: str, *, close: bool = False, needs_attention: bool = False) -> OrderEvent:
     before = order.status
     getattr(order, transition)()
     order.needs_attention = needs_attention
     if close:
         order.closed_at = clock.now()
-    record(order, event, None, from_status=before)
+    happened = record(order, event, None, from_status=before)
     save(order, "closed_at")
+    return happened
+
+
+def _tell(order: Order, event: OrderEvent) -> None:
+    """Write who is to be told of a failed order, and wake the sender after a moment, so that many failures are one mail."""
+    due_at = event.at + timedelta(seconds=settings.NOTICE_SECONDS)
+    if Notice.objects.tell(event, order.seller, order.created_by, due_at=due_at):
+        wake(SEND_NOTICES, at=due_at)
 
 
 @transaction.atomic

@@ -58,7 +58,7 @@ class CustomerForm(forms.ModelForm[Customer]):
         """Save what changed, with the next version; `seller` for a new customer."""
         customer = self.instance
         if customer.pk is None:
-            customer.seller, customer.currency, customer.tax_rate = seller, seller.currency, seller.tax_rate
+            customer.seller, customer.currency, customer.tax_rate = seller, seller.currency, seller.tax_percent_for(customer.country)
             customer.save()
         elif self.has_changed():
             customer.version += 1
