@@ -23,6 +23,7 @@ APPEND_ONLY = (
     "orders_failure",
     "orders_staffverdict",
     "orders_quoterevision",
+    "orders_settingschange",
 )
 GUARDED = ("orders_order", "orders_orderline", "orders_purchaseattempt", *APPEND_ONLY)
 

@@ -6,10 +6,11 @@ A verb that is refused raises Refusal (a sentence for the person who asked) or d
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from orders import clock
@@ -19,6 +20,7 @@ from orders.models import (
     Customer,
     Failure,
     FailureClass,
+    Notice,
     Order,
     OrderEvent,
     OrderLine,
@@ -36,6 +38,7 @@ PORTAL = "Portal"
 RUN_ATTEMPT = "orders.tasks.run_attempt"
 # What is still being worked on. A scheduled change keeps the prices that it was agreed with.
 REPRICED = frozenset({OrderStatus.START, OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED})
+SEND_NOTICES = "orders.tasks.send_notices"
 
 
 class Refusal(Exception):
@@ -48,10 +51,14 @@ class StaleVersion(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class LineInput:
-    """What a person chose for one line: an offer and one of its prices, and how many."""
+    """What a person chose for one line: an offer and one of its prices, and how many.
+
+    `term_price` is what was agreed before; without it the seller's rule of today makes the price.
+    """
 
     price: Price
     quantity: int
+    term_price: Decimal | None = None
 
 
 # --- drafts
@@ -141,7 +148,7 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
         line.term = wanted.price.term
         line.billing_cycle = wanted.price.billing_cycle
         line.term_cost = wanted.price.term_cost
-        line.term_price = wanted.price.term_price
+        line.term_price = wanted.price.sold_by(order.seller) if wanted.term_price is None else wanted.term_price
         line.price(Decimal(order.customer.tax_rate), order.currency)
         line.save()
     for line in existing.values():
@@ -166,7 +173,7 @@ def reprice(order: Order, prices: Mapping[int, Price], *, by: User, version: int
         price = prices[line.position]
         if (price.offer_id, price.term, price.billing_cycle) != (line.offer_id, line.term, line.billing_cycle):
             raise Refusal("The price is of another offer or plan.")
-        line.term_cost, line.term_price = price.term_cost, price.term_price
+        line.term_cost, line.term_price = price.term_cost, price.sold_by(order.seller)
         line.price(Decimal(order.customer.tax_rate), order.currency)
         line.save()
     order.apply_totals()
@@ -200,7 +207,7 @@ def undo(order: Order, *, by: User) -> Order:
         raise Refusal("Only a deletion can be undone.")
     if earlier := order.follow_ups.filter(follow_up_kind=Order.FollowUp.UNDO).first():
         return earlier
-    lines = [LineInput(_price_of(line), line.quantity) for line in order.lines.select_related("offer__vendor")]
+    lines = [LineInput(_price_of(line), line.quantity, line.term_price) for line in order.lines.select_related("offer__vendor")]
     return create(
         order.customer,
         lines,
@@ -310,14 +317,14 @@ def settle(order: Order) -> Order:
         _move(order, "confirm", "confirmed")
     if order.status == OrderStatus.PROVISIONING_FINISHED and is_decided:
         if refused:
-            _move(order, "finish_with_errors", "finished_with_errors", close=True)
+            _tell(order, _move(order, "finish_with_errors", "finished_with_errors", close=True))
         else:
             _move(order, "complete", "completed", close=True)
     elif order.status == OrderStatus.PROVISIONING_STARTED and is_decided:
         if AttemptState.SUCCEEDED in states:
-            _move(order, "finish_with_errors", "finished_with_errors", close=True)
+            _tell(order, _move(order, "finish_with_errors", "finished_with_errors", close=True))
         else:
-            _move(order, "fail", "failed", needs_attention=True)
+            _tell(order, _move(order, "fail", "failed", needs_attention=True))
     elif order.status == OrderStatus.PROVISIONING_STARTED:
         # Still waiting; what was refused already, or waits for a person, needs somebody's eyes now.
         order.needs_attention = refused or any(attempt.action and not attempt.is_final for attempt in latest)
@@ -325,14 +332,22 @@ def settle(order: Order) -> Order:
     return order
 
 
-def _move(order: Order, transition: str, event: str, *, close: bool = False, needs_attention: bool = False) -> None:
+def _move(order: Order, transition: str, event: str, *, close: bool = False, needs_attention: bool = False) -> OrderEvent:
     before = order.status
     getattr(order, transition)()
     order.needs_attention = needs_attention
     if close:
         order.closed_at = clock.now()
-    record(order, event, None, from_status=before)
+    happened = record(order, event, None, from_status=before)
     save(order, "closed_at")
+    return happened
+
+
+def _tell(order: Order, event: OrderEvent) -> None:
+    """Write who is to be told of a failed order, and wake the sender after a moment, so that many failures are one mail."""
+    due_at = event.at + timedelta(seconds=settings.NOTICE_SECONDS)
+    if Notice.objects.tell(event, order.seller, order.created_by, due_at=due_at):
+        wake(SEND_NOTICES, at=due_at)
 
 
 @transaction.atomic

@@ -62,6 +62,14 @@ def tax(amount: Decimal, rate_percent: Decimal, currency: str) -> Decimal:
     return round_money(amount * rate_percent / 100, currency)
 
 
+def term_price(list_price: Decimal, cost: Decimal, pricing: str, markup_percent: Decimal) -> Decimal:
+    """What a customer pays for one unit and the whole term, exact: the list price, or cost plus markup.
+
+    `pricing` is "list" or "cost" (models.Pricing). Nothing is rounded: unit_price does it, once (product.md section 5).
+    """
+    return cost * (100 + markup_percent) / 100 if pricing == "cost" else list_price
+
+
 @dataclass(frozen=True, slots=True)
 class PricedLine:
     """One line as the sums need it: what is billed each cycle, before and of tax."""

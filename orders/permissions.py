@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orders.models import Membership, Order
+from orders.models import Membership, Order, Role
 from orders.models.purchases import AttemptState
 from orders.statuses import OrderStatus
 
@@ -34,6 +34,11 @@ class Refused:
 
 Answer = Allowed | Refused
 VIEWERS_READ = Refused("Viewers can read orders and not change them.")
+
+
+def can_manage(membership: Membership) -> Answer:
+    """People and settings."""
+    return Allowed() if membership.role == Role.ADMIN else Refused("Only a seller admin can open the settings. Ask one of yours.")
 
 
 def can_write(membership: Membership) -> Answer:

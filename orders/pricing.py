@@ -479,9 +479,14 @@ class PriceChange:
     new: Price | None
 
     @property
+    def new_price(self) -> Decimal | None:
+        """What the customer pays for one unit and one billing period from now on."""
+        return self.new and self.new.unit_price(self.line.order.seller)
+
+    @property
     def is_for_customer(self) -> bool:
         """Does the customer's price change, or only what we pay?"""
-        return self.new is None or self.new.term_price != self.line.term_price
+        return self.new_price != self.old
 
     @property
     def old_cost(self) -> Decimal:
@@ -501,7 +506,7 @@ def changes_of(order: Order) -> list[PriceChange]:
     changes = []
     for line in lines:
         new = now.get((line.offer_id, line.term, line.billing_cycle))
-        if new is None or (new.term_cost, new.term_price) != (line.term_cost, line.term_price):
+        if new is None or (new.term_cost, new.sold_by(order.seller)) != (line.term_cost, line.term_price):
             line.order = order
             changes.append(PriceChange(line, line.unit_price, new))
     return changes

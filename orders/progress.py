@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from orders import formats
 from orders.failures import Catalogue, Explanation, latest_attempts, refused_line_numbers, why_not_retry
 from orders.models import AttemptState, Membership, Order, PurchaseAttempt
 from orders.models.purchases import MAX_TRIES
@@ -88,7 +89,7 @@ def second_line(order: Order, explanations: tuple[Explanation, ...]) -> SecondLi
                 f"Provisioning failed: {len(refused_line_numbers(order)) or items} of {items} item{'s' if items != 1 else ''}"
             )
         case OrderStatus.SCHEDULED if order.scheduled_on:
-            return SecondLine(f"Starts {order.scheduled_on.day} {order.scheduled_on:%b %Y}")
+            return SecondLine(f"Starts {formats.day(order.scheduled_on, with_year=True)}")
         case _:
             return SecondLine(order.status_note or order.info.line)
 
@@ -130,7 +131,7 @@ def _refused_elsewhere(order: Order, refused: PurchaseAttempt, waiting: list[Pur
 
 
 def _clock_time(instant: datetime) -> str:
-    return f"{timezone.localtime(instant):%H:%M}"
+    return formats.clock_time(timezone.localtime(instant))
 
 
 # --- the order page

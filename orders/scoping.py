@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
+from orders import formats
 from orders.models import Membership, Order, Seller, User
 
 
@@ -53,8 +54,12 @@ class SellerMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        timezone.deactivate()
-        response = self.get_response(request)
+        # Threads are used again: what the last request left behind is nobody's.
+        _leave()
+        try:
+            response = self.get_response(request)
+        finally:
+            _leave()
         if request.user.is_authenticated:
             # Pages of a seller are nobody else's: no proxy and no Back button of a signed-out browser shows them.
             response.headers.setdefault("Cache-Control", "no-store, private")
@@ -70,7 +75,13 @@ class SellerMiddleware:
             return render(request, "no_seller.html", status=403)
         request.membership, request.seller = membership, membership.seller  # type: ignore[attr-defined]
         timezone.activate(ZoneInfo(membership.seller.time_zone))
+        formats.activate(membership.seller.language)
         return None
+
+
+def _leave() -> None:
+    timezone.deactivate()
+    formats.deactivate()
 
 
 def seller_context(request: HttpRequest) -> dict[str, object]:

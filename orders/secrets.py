@@ -1,12 +1,16 @@
-"""Encryption at rest for vendor credentials. Keys come from the environment, never from the database."""
+"""What nobody may read: vendor credentials, encrypted at rest by keys of the environment, and links that let people in."""
 
 import base64
 import hashlib
 import json
+import logging
+import re
 from collections.abc import Mapping
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+
+LINK = re.compile(r"/join/[^/\s'\"?]+")
 
 
 def _cipher() -> MultiFernet:
@@ -25,3 +29,13 @@ def unseal(sealed: str) -> dict[str, str]:
         return {}
     values: dict[str, str] = json.loads(_cipher().decrypt(sealed.encode()))
     return values
+
+
+class HidesLinks(logging.Filter):
+    """A log handler's filter: the token of a link never gets into a log, whoever logs the address."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if "/join/" in text:
+            record.msg, record.args = LINK.sub("/join/…", text), ()
+        return True

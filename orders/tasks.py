@@ -2,7 +2,7 @@
 
 from django.tasks import task
 
-from orders import pricing, purchasing
+from orders import notices, pricing, purchasing
 
 
 @task()
@@ -13,3 +13,8 @@ def run_attempt(attempt_id: int) -> None:
 @task()
 def import_price_list(price_list_id: int, skip_bad_rows: bool) -> None:
     pricing.import_upload(price_list_id, skip_bad_rows=skip_bad_rows)
+
+
+@task()
+def send_notices() -> None:
+    notices.send_due()

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from orders import formats
 from orders.models import Order, OrderEvent, OrderNote
 from orders.models.purchases import MAX_TRIES
 
@@ -35,7 +36,8 @@ class Wording:
 
 def _next_try(data: dict[str, Any]) -> str:
     at = timezone.localtime(datetime.fromisoformat(data["next_at"]))
-    return f"Attempt {data['attempt']} was not taken. Try {data['next_try']} of {MAX_TRIES} at {at:%H:%M:%S}."
+    time = formats.clock_time(at, seconds=True)
+    return f"Attempt {data['attempt']} was not taken. Try {data['next_try']} of {MAX_TRIES} at {time}."
 
 
 def _reason(*before: str) -> Callable[[dict[str, Any]], str]:

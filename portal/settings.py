@@ -210,6 +210,41 @@ VENDOR_ALLOW_LOOPBACK = IS_LOCAL
 # Whole seconds that the demo and the tests add to the clock; the sandbox vendor reads the same file.
 CLOCK_FILE = VAR_DIR / "clock" if IS_LOCAL else None
 
+# --- mail -----------------------------------------------------------------------------------------------------------
+
+# Where people reach the portal, for links in mails: never taken from a request, whose Host a stranger may choose.
+PORTAL_URL = env("PORTAL_URL", "http://127.0.0.1:8000" if IS_LOCAL else None).rstrip("/")
+if urlsplit(PORTAL_URL).scheme not in ({"http", "https"} if IS_LOCAL else {"https"}) or not urlsplit(PORTAL_URL).hostname:
+    raise ImproperlyConfigured(f"PORTAL_URL must be the portal's address, beginning with https://, not {PORTAL_URL!r}.")
+MAIL_HOST = os.environ.get("MAIL_HOST", "")
+DEFAULT_FROM_EMAIL = env("MAIL_FROM", f"Seller Portal <no-reply@{urlsplit(PORTAL_URL).hostname}>")
+MAIL_SECURITY = env("MAIL_SECURITY", "starttls")
+if MAIL_SECURITY not in {"starttls", "tls", "none"}:
+    raise ImproperlyConfigured(f"MAIL_SECURITY must be starttls, tls or none, not {MAIL_SECURITY!r}.")
+if IS_LOCAL:
+    MAILERS: dict[str, dict[str, object]] = {"default": {"BACKEND": "orders.mail.KeptMail"}}
+elif MAIL_HOST:
+    MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {
+                "host": MAIL_HOST,
+                "port": int(env_number("MAIL_PORT", {"starttls": 587, "tls": 465, "none": 25}[MAIL_SECURITY])),
+                "username": env("MAIL_USER", ""),
+                "password": env("MAIL_PASSWORD", ""),
+                "use_tls": MAIL_SECURITY == "starttls",
+                "use_ssl": MAIL_SECURITY == "tls",
+                "timeout": 10,
+            },
+        }
+    }
+else:
+    MAILERS = {"default": {"BACKEND": "orders.mail.NoMailHost"}}
+# How long failures collect, so that many at once are one mail.
+NOTICE_SECONDS = env_number("NOTICE_SECONDS", {"production": 60, "demo": 5, "test": 0}[PROFILE])
+# Waits before a mail is tried again; in one place with orders.models.notices.MAX_TRIES.
+NOTICE_RETRY_SECONDS = [1, 2, 4, 8] if IS_LOCAL else [60, 300, 1800, 7200]
+
 # --- pages ----------------------------------------------------------------------------------------------------------
 
 USE_TZ = True
@@ -217,6 +252,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = True
 
+MEDIA_ROOT = VAR_DIR / "uploads"  # logos; served by a view of their own, never as files
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR_DIR / "static"
@@ -261,8 +297,9 @@ if not IS_LOCAL:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"links": {"()": "orders.secrets.HidesLinks"}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["links"]}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
     "loggers": {
         "httpx": {"level": "WARNING"},  # its INFO line prints whole addresses

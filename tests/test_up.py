@@ -189,12 +189,13 @@ def test_up_refuses_any_other_profile(tmp_path: Path) -> None:
     assert "runs the demo profile only" in one_sentence(result)
 
 
-@pytest.mark.parametrize("missing", ["SECRET_KEY", "CREDENTIAL_KEYS", "ALLOWED_HOSTS", "DATABASE_URL"])
+@pytest.mark.parametrize("missing", ["SECRET_KEY", "CREDENTIAL_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "PORTAL_URL"])
 def test_production_does_not_start_without_its_settings(tmp_path: Path, missing: str) -> None:
     values = {
         "SECRET_KEY": "s" * 40,
         "CREDENTIAL_KEYS": "k" * 40,
         "ALLOWED_HOSTS": "portal.example",
+        "PORTAL_URL": "https://portal.example",
         "DATABASE_URL": f"sqlite:///{tmp_path / 'x.sqlite3'}",
     }
     kept = {name: value for name, value in os.environ.items() if name not in {"PORTAL_PROFILE", *values}}

@@ -151,9 +151,10 @@ class CustomerForm(forms.ModelForm[Customer]):
         if customer.pk is None:
             assert seller is not None, "A new customer belongs to somebody."
             customer.seller = seller
-            for name in ("currency", "tax_rate"):
-                if name not in self.fields:
-                    setattr(customer, name, getattr(seller, name))
+            if "currency" not in self.fields:
+                customer.currency = seller.currency
+            if "tax_rate" not in self.fields:
+                customer.tax_rate = seller.tax_percent_for(customer.country)
             customer.save()
         elif self.has_changed():
             customer.version += 1

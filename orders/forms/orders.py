@@ -7,7 +7,7 @@ from typing import Any, Self
 from django import forms
 from django.db.models import F, Q
 
-from orders import clock
+from orders import clock, formats
 from orders.lifecycle import LineInput
 from orders.models import Customer, Offer, Order, Price, Seller
 from orders.money import CYCLE_LABELS, CYCLE_MONTHS, PER_LABELS, TERM_LABELS, TERM_MONTHS, PricedLine, Totals, tax, totals, unit_price
@@ -102,7 +102,9 @@ class LineForm(forms.Form):
         if quantity is None and "quantity" not in self.errors:
             self.add_error("quantity", "Write how many.")
         elif quantity is not None and not offer.min_quantity <= quantity <= offer.max_quantity:
-            self.add_error("quantity", f"This offer is sold from {offer.min_quantity:,} to {offer.max_quantity:,}.")
+            self.add_error(
+                "quantity", f"This offer is sold from {formats.number(offer.min_quantity)} to {formats.number(offer.max_quantity)}."
+            )
         if "plan" not in self.errors:
             self.price = self._prices.of(offer, data.get("plan") or "")
             if self.price is None:
@@ -218,7 +220,7 @@ class OrderLinesForm:
     def _amount(self, line: LineForm, rate: Decimal) -> "LineAmount":
         price = line.price
         assert price is not None
-        each = unit_price(price.term_price, price.term, price.billing_cycle, self.currency)
+        each = unit_price(price.sold_by(self.seller), price.term, price.billing_cycle, self.currency)
         amount = each * line.cleaned_data["quantity"]
         return LineAmount(PricedLine(price.billing_cycle, amount, tax(amount, rate, self.currency)), each, PER_LABELS[price.billing_cycle])
 

@@ -1,6 +1,6 @@
 """All models; one noun a file. Import from here."""
 
-from orders.models.accounts import Invitation, Membership, Pricing, Role, Seller, TaxRate, User
+from orders.models.accounts import Invitation, Membership, Pricing, Role, Seller, SettingsChange, TaxRate, User
 from orders.models.catalogue import Offer, Price, PriceList, Vendor, VendorAccount
 from orders.models.customers import Customer, CustomerTenant
 from orders.models.events import Incident, OrderEvent, OrderNote
@@ -38,6 +38,7 @@ __all__ = [
     "Seller",
     "SentMail",
     "Sequence",
+    "SettingsChange",
     "StaffVerdict",
     "Submission",
     "Subscription",

@@ -1,6 +1,8 @@
 """Who uses the portal: people, the sellers they work for, and in which role."""
 
-from typing import ClassVar
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
@@ -74,6 +76,11 @@ class Seller(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def tax_percent_for(self, country: str) -> Decimal:
+        """What a new customer in this country is charged: the country's own rate, else the default."""
+        own = self.tax_rates.filter(country=country).first()
+        return own.percent if own else Decimal(self.tax_rate)
+
 
 class TaxRate(models.Model):
     """What a seller charges in one country; a customer gets it when he is added, and may have his own."""
@@ -120,6 +127,16 @@ class Membership(models.Model):
         return self.role in {Role.ADMIN, Role.ACCOUNT_MANAGER}
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def waiting(self) -> Self:
+        """Neither used nor revoked; its link may be too old."""
+        return self.filter(accepted_at=None, revoked_at=None)
+
+    def open_at(self, instant: datetime) -> Self:
+        """Those whose link works."""
+        return self.waiting().filter(expires_at__gt=instant, seller__is_active=True)
+
+
 class Invitation(models.Model):
     """A colleague was asked to join, by a link that only its hash is kept of. Used, revoked or too old, it opens nothing."""
 
@@ -133,8 +150,28 @@ class Invitation(models.Model):
     accepted_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    objects = InvitationQuerySet.as_manager()
+
     class Meta:
         ordering = ["-created_at", "-id"]
 
     def __str__(self) -> str:
         return f"{self.email} to {self.seller}"
+
+
+class SettingsChange(models.Model):
+    """Who changed what of a seller's people and settings, and when. Append-only (guards.py)."""
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="changes")
+    name = models.CharField(max_length=40)
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    actor_name = models.CharField(max_length=150, help_text="As it was then.")
+    text = models.CharField(max_length=500)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["seller", "-at", "-id"], name="settings_changes")]
+
+    def __str__(self) -> str:
+        return self.text

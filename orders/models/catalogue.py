@@ -9,9 +9,9 @@ from django.core.validators import validate_slug
 from django.db import models
 from django.db.models import Q
 
-from orders import secrets
+from orders import money, secrets
 from orders.models.accounts import Seller, User
-from orders.money import CYCLE_LABELS, TERM_LABELS, unit_price
+from orders.money import CYCLE_LABELS, TERM_LABELS
 from orders.vendors import registry
 from orders.vendors.contract import Capabilities
 
@@ -217,11 +217,14 @@ class Price(models.Model):
         return ended_by.finished_at if ended_by and ended_by.state == PriceList.State.CURRENT else None
 
     @property
-    def unit_price(self) -> Decimal:
-        """What a customer pays for one unit and one billing period, in `currency`."""
-        return unit_price(self.term_price, self.term, self.billing_cycle, self.currency)
-
-    @property
     def unit_cost(self) -> Decimal:
         """What we pay for one unit and one billing period, in `currency`."""
-        return unit_price(self.term_cost, self.term, self.billing_cycle, self.currency)
+        return money.unit_price(self.term_cost, self.term, self.billing_cycle, self.currency)
+
+    def unit_price(self, seller: Seller) -> Decimal:
+        """What this seller's customers pay for one unit and one billing period, in `currency`."""
+        return money.unit_price(self.sold_by(seller), self.term, self.billing_cycle, self.currency)
+
+    def sold_by(self, seller: Seller) -> Decimal:
+        """The term price that this seller's customers pay, by the rule that the seller set."""
+        return money.term_price(self.term_price, self.term_cost, seller.pricing, seller.markup_percent)

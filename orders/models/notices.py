@@ -1,25 +1,61 @@
 """Who is told what: the outbox of mails, and in the demo a copy of each that left."""
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 
-from orders.models.accounts import Seller
+from orders.models.accounts import Seller, User
 from orders.models.events import OrderEvent
+
+MAX_TRIES = 5
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def waiting(self) -> Self:
+        """Neither sent nor with a worker, and not given up."""
+        return self.filter(sent_at=None, claim="", given_up_at=None)
+
+    def due(self, instant: datetime) -> Self:
+        return self.waiting().filter(due_at__lte=instant)
+
+    def beside(self, instant: datetime) -> Self:
+        """What may leave together with one that is due: also those that still collect, but none that waits for its next try."""
+        return self.waiting().filter(Q(due_at__lte=instant) | Q(tries=0))
+
+    def tell(self, event: OrderEvent, seller: Seller, creator: User | None, *, due_at: datetime) -> list["Notice"]:
+        """Write who is to be told of this event of the seller's order, in the caller's transaction."""
+        wanted = recipients(seller, creator)
+        return self.bulk_create(Notice(seller=seller, event=event, recipient=recipient, due_at=due_at) for recipient in wanted)
 
 
 class Notice(models.Model):
-    """One event that one recipient is to be told of; several of one recipient may leave as one mail."""
+    """One event that one recipient is to be told of; several of one recipient may leave as one mail.
+
+    `claim` is set from just before a mail is sent until its outcome is known: what died in between may have been sent, and
+    is never sent again.
+    """
 
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="notices")
     event = models.ForeignKey(OrderEvent, on_delete=models.PROTECT, related_name="notices")
     recipient = models.EmailField()
     due_at = models.DateTimeField()
+    claim = models.CharField(max_length=32, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
+    given_up_at = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
+
+    objects = NoticeQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["due_at"], name="notice_due", condition=Q(sent_at=None))]
+        indexes = [
+            models.Index(fields=["due_at"], name="notice_due", condition=Q(sent_at=None, claim="", given_up_at=None)),
+            models.Index(fields=["claimed_at"], name="notice_claimed", condition=Q(sent_at=None, given_up_at=None) & ~Q(claim="")),
+        ]
         constraints = [models.UniqueConstraint(fields=["event", "recipient"], name="one_notice_per_event_and_recipient")]
 
     def __str__(self) -> str:
@@ -29,6 +65,8 @@ class Notice(models.Model):
 class SentMail(models.Model):
     """A mail as it left, kept in the demo so that everybody can read it there."""
 
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    is_private = models.BooleanField(default=False, help_text="Holds a link that lets somebody in: for seller admins only.")
     recipients = models.CharField(max_length=500)
     subject = models.CharField(max_length=200)
     body = models.TextField()
@@ -39,3 +77,15 @@ class SentMail(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+def recipients(seller: Seller, creator: User | None) -> list[str]:
+    """Who is told of a failed order: its creator while he works for the seller, and whom the settings name; each once."""
+    found: Iterable[str] = seller.mail_recipients
+    if seller.mails_creator and creator and _works_for(creator, seller):
+        found = [creator.email, *found]
+    return list(dict.fromkeys(address.strip().lower() for address in found))
+
+
+def _works_for(person: User, seller: Seller) -> bool:
+    return seller.memberships.filter(user=person, is_active=True, user__is_active=True).exists()

@@ -310,7 +310,8 @@ class OrderLine(models.Model):
     term = models.CharField(max_length=4, choices=list(TERM_LABELS.items()), blank=True)
     billing_cycle = models.CharField(max_length=10, choices=list(CYCLE_LABELS.items()))
     term_cost = models.DecimalField(max_digits=14, decimal_places=4)
-    term_price = models.DecimalField(max_digits=14, decimal_places=4)
+    # A cost of four decimals with a markup of two has eight: kept exact, because only the unit price is rounded.
+    term_price = models.DecimalField(max_digits=18, decimal_places=8)
     unit_price = models.DecimalField(max_digits=14, decimal_places=4)
     amount = models.DecimalField(max_digits=16, decimal_places=4)
     tax_rate = models.DecimalField(max_digits=5, decimal_places=2)

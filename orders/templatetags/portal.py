@@ -3,18 +3,16 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from babel.numbers import format_currency
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orders import clock
+from orders import clock, formats
 from orders.money import CYCLE_LABELS, TERM_LABELS
 
 register = template.Library()
-MINUS = "\u2212"
 
 
 @register.simple_tag
@@ -25,10 +23,14 @@ def icon(name: str, classes: str = "") -> SafeString:
 
 @register.filter
 def money(amount: Decimal | None, currency: str) -> str:
-    """“€ 1,132.80”: unbreakable, with the minus sign of typography, in the currency's own decimals."""
-    if amount is None:
-        return ""
-    return format_currency(amount, currency, "¤\u00a0#,##0.00", locale="en_GB").replace("-", MINUS)
+    """“€ 1,132.80”, in the seller's way of writing; empty for no amount."""
+    return "" if amount is None else formats.money(amount, currency)
+
+
+@register.filter
+def number(value: Decimal | int | None) -> str:
+    """“1,132”, in the seller's way of writing."""
+    return "" if value is None else formats.number(value)
 
 
 @register.filter
@@ -52,22 +54,21 @@ def age(instant: datetime) -> str:
 
 @register.filter
 def day(instant: datetime | None) -> str:
-    """“22 Nov”, with the year when it is another one; in the seller's zone."""
+    """“22 Nov”, with the year when it is another one; in the seller's zone and way of writing."""
     if instant is None:
         return ""
     local = timezone.localtime(instant)
-    text = f"{local.day} {local:%b}"
-    return text if local.year == timezone.localtime(clock.here()).year else f"{text} {local.year}"
+    return formats.day(local, with_year=local.year != timezone.localtime(clock.here()).year)
 
 
 @register.filter
 def moment(instant: datetime | None) -> str:
-    """“Today, 13:48” or “20 Nov, 09:12”, in the seller's zone."""
+    """“Today, 13:48” or “20 Nov, 09:12”, in the seller's zone and way of writing."""
     if instant is None:
         return ""
     local = timezone.localtime(instant)
     today = timezone.localtime(clock.here()).date()
-    return f"{'Today' if local.date() == today else day(instant)}, {local:%H:%M}"
+    return f"{'Today' if local.date() == today else day(instant)}, {formats.clock_time(local)}"
 
 
 @register.filter

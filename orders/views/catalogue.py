@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db.models import F
 from django.http import Http404, HttpResponse
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from orders import catalogue, clock, contacts, pricing
 from orders.catalogue import Place
-from orders.models import Customer, Offer, Price, Vendor
+from orders.models import Customer, Offer, Price, Seller, Vendor
 from orders.models.catalogue import PriceQuerySet
 from orders.money import PER_LABELS, TERM_LABELS, TERM_MONTHS
 from orders.paging import page_by
@@ -26,6 +27,11 @@ class PriceShown:
     """One price in words. Cost and margin are for those who may see them; the template asks."""
 
     price: Price
+    seller: Seller
+
+    @property
+    def each(self) -> Decimal:
+        return self.price.unit_price(self.seller)
 
     @property
     def per(self) -> str:
@@ -34,7 +40,7 @@ class PriceShown:
     @property
     def margin(self) -> str:
         """Of the customer's price, in percent; empty where nothing is charged."""
-        price, cost = self.price.term_price, self.price.term_cost
+        price, cost = self.price.sold_by(self.seller), self.price.term_cost
         return f"{(price - cost) * 100 / price:.1f} %".replace("-", "\u2212") if price else ""
 
 
@@ -69,7 +75,7 @@ def offer_list(request: SellerRequest) -> HttpResponse:
         "place": place,
         "country": contacts.country_name(place.market),
         "page": page,
-        "rows": _shown(page.rows, place),
+        "rows": _shown(page.rows, place, request.seller),
         "vendors": vendors,
         "segments": segments,
         "terms": [(term, TERM_LABELS[term]) for term in TERM_MONTHS],
@@ -78,11 +84,11 @@ def offer_list(request: SellerRequest) -> HttpResponse:
     return render(request, "orders/offer_list.html", context)
 
 
-def _shown(offers: Sequence[Offer], place: Place) -> list[OfferShown]:
+def _shown(offers: Sequence[Offer], place: Place, seller: Seller) -> list[OfferShown]:
     """In two queries, however many offers: today's prices, and all prices of offers about which something must be said."""
     today: dict[int, list[PriceShown]] = {}
     for price in _in_order(catalogue.prices_at(place).filter(offer__in=offers)):
-        today.setdefault(price.offer_id, []).append(PriceShown(price))
+        today.setdefault(price.offer_id, []).append(PriceShown(price, seller))
     customer = place.customer or Customer(country=place.market, currency=place.currency, segment="")
     silent = [offer for offer in offers if offer.pk not in today or place.customer or not (offer.is_active and offer.vendor.is_active)]
     ever: dict[int, list[Price]] = {}
@@ -116,7 +122,7 @@ def offer_detail(request: SellerRequest, code: str) -> HttpResponse:
     if offer is None:
         raise Http404
     place = catalogue.place_of(request.seller, request.GET.get("customer", ""))
-    [shown] = _shown([offer], place)
+    [shown] = _shown([offer], place, request.seller)
     markets = {place.market, *Customer.objects.for_seller(request.seller).active().values_list("country", flat=True).distinct()}
     mine = Price.objects.shown().filter(offer=offer, currency=place.currency, market__in=markets)
     now = clock.now()
@@ -126,8 +132,8 @@ def offer_detail(request: SellerRequest, code: str) -> HttpResponse:
         "offer": offer,
         "place": place,
         "country": contacts.country_name(place.market),
-        "current": [(contacts.country_name(price.market), PriceShown(price)) for price in current],
-        "history": _history(mine, {price.pk for price in current}, now),
+        "current": [(contacts.country_name(price.market), PriceShown(price, request.seller)) for price in current],
+        "history": _history(mine, {price.pk for price in current}, now, request.seller),
         "bases": offer.bases.filter(pk__in=Offer.objects.for_catalogue().values("pk")),
         "addons": offer.addons.filter(pk__in=Offer.objects.for_catalogue().values("pk")),
     }
@@ -145,7 +151,7 @@ class Past:
     is_coming: bool
 
 
-def _history(prices: PriceQuerySet, current: set[int], now: datetime) -> list[Past]:
+def _history(prices: PriceQuerySet, current: set[int], now: datetime, seller: Seller) -> list[Past]:
     """Coming prices first, then the ended ones, the last first."""
     rows = prices.select_related("added_by", "ended_by").order_by("-pk")[: HISTORY_LIMIT + len(current)]
     found = []
@@ -154,5 +160,5 @@ def _history(prices: PriceQuerySet, current: set[int], now: datetime) -> list[Pa
             continue
         ends = min((at for at in (price.withdrawn_at, price.valid_to) if at), default=None)
         is_coming = price.withdrawn_at is None and price.valid_from is not None and price.valid_from > now
-        found.append(Past(PriceShown(price), contacts.country_name(price.market), price.valid_from, ends, is_coming))
+        found.append(Past(PriceShown(price, seller), contacts.country_name(price.market), price.valid_from, ends, is_coming))
     return sorted(found, key=lambda past: (past.is_coming, past.ends or now), reverse=True)[:HISTORY_LIMIT]

@@ -65,6 +65,7 @@ RULES = {
     "orders:help-statuses": rule(Kind.SELLER_READ, READ),
     "orders:help-failures": rule(Kind.SELLER_READ, READ),
     "orders:help-sandbox": rule(Kind.SELLER_READ, READ),
+    "orders:demo-mail": rule(Kind.SELLER_READ, READ),
 }
 # Django's own pages of the admin; all are for staff only.
 ADMIN_PAGES = frozenset(

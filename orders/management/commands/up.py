@@ -66,6 +66,7 @@ def _children(port: int, sandbox_port: int) -> list[Child]:
         "--ledger", str(settings.VAR_DIR / "sandbox.sqlite3"), "--clock-file", str(settings.CLOCK_FILE),
     ]  # fmt: skip
     env = {"PORTAL_PROFILE": "demo", "DJANGO_SETTINGS_MODULE": "portal.settings", "PYTHONPATH": str(settings.BASE_DIR)}
+    env["PORTAL_URL"] = f"http://127.0.0.1:{port}"
     return [
         Child("web", web, env),
         Child("worker", worker, env),

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 from django_tasks_db.management.commands.db_worker import Worker
 
-from orders import purchasing
+from orders import notices, purchasing
 from orders.guards import refuse_without_guards
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class Command(BaseCommand):
         while not stop.wait(settings.SWEEP_SECONDS):
             try:
                 purchasing.sweep()
+                notices.sweep()
                 if time.monotonic() >= next_prune:
                     call_command("prune_db_task_results", verbosity=0)
                     next_prune = time.monotonic() + PRUNE_SECONDS
