@@ -481,7 +481,7 @@ class PriceChange:
     @property
     def new_price(self) -> Decimal | None:
         """What the customer pays for one unit and one billing period from now on."""
-        return self.new and self.new.unit_price(self.line.order.seller)
+        return self.new.unit_price(self.line.order.seller) if self.new else None
 
     @property
     def is_for_customer(self) -> bool:

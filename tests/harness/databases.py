@@ -113,5 +113,11 @@ def contents(*tables: str) -> dict[str, list[tuple[Any, ...]]]:
     with connection.cursor() as cursor:
         for name in names:
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")
-            found[name] = sorted((tuple(bytes(cell) if isinstance(cell, memoryview) else cell for cell in row) for row in cursor), key=repr)
+            # By name: a table that a migration rebuilt may have its columns in another order.
+            order = sorted(range(len(cursor.description)), key=lambda place: cursor.description[place][0])
+            found[name] = sorted((tuple(_plain(row[place]) for place in order) for row in cursor), key=repr)
     return found
+
+
+def _plain(cell: Any) -> Any:
+    return bytes(cell) if isinstance(cell, memoryview) else cell

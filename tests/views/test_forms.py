@@ -600,10 +600,17 @@ def refused_with(world: World, row: FailureReason, *, line: int | None) -> Order
     code, _, field = row.code.partition(":")
     text = "Something of the vendor's own." if row.code or row.dialect else ""
     refusal = Refusal(code=code, http_status=row.http_status or 400, text=text, raw=b"{}", field=field, line=line)
+    speak(world, row)
     held = claimed(order.attempts.get())
     exchanged(held, refusal.http_status or 400, b"{}")
     purchasing.record_refused(held, (refusal,))
     return Order.objects.for_list().get(pk=order.pk)
+
+
+def speak(world: World, row: FailureReason) -> None:
+    """Let Northgate answer in the words of this row: as an API does, or as our staff do for a vendor without one."""
+    world.northgate.connector = "manual" if row.dialect == "manual" else "partner_center_cart"
+    world.northgate.save()
 
 
 def explanation_of(order: Order, row: FailureReason) -> Explanation:
@@ -650,6 +657,7 @@ def test_fix_of_a_refused_line_that_nobody_named_leads_to_the_first_line_of_that
         for attempt in order.attempts.all():
             held = claimed(attempt)
             exchanged(held, 400, b"{}")
+            speak(world, row)
             mine = attempt.vendor == world.northgate
             purchasing.record_refused(held, (Refusal(row.code if mine else "unheard-of", row.http_status or 400, "No.", b"{}"),))
         explanations = Catalogue().explain(Order.objects.for_list().get(pk=order.pk))
