@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from orders import clock
-from orders.models import Customer, Price, Seller, Vendor
+from orders.models import Customer, Order, Price, Seller, Vendor
 from orders.models.catalogue import OfferQuerySet, PriceQuerySet
 from orders.money import TERM_LABELS
 from orders.paging import words
@@ -39,6 +39,15 @@ def place_of(seller: Seller, customer_code: str = "") -> Place:
 def prices_at(place: Place) -> PriceQuerySet:
     """What is sold there now."""
     return Price.objects.valid_at(clock.now()).filter(market=place.market, currency=place.currency)
+
+
+def listed_for(order: Order) -> dict[tuple[int, str, str], Price]:
+    """Today's prices of the order's offers for its customer, by offer, term and billing cycle: one query."""
+    place = Place(order.customer.country, order.currency)
+    prices = prices_at(place).filter(offer__in={line.offer_id for line in order.lines.all()}).select_related("offer__vendor")
+    # The one that began last counts where two are valid at once.
+    ordered = prices.order_by(F("valid_from").asc(nulls_first=True), "pk")
+    return {(price.offer_id, price.term, price.billing_cycle): price for price in ordered}
 
 
 # --- filters
@@ -82,5 +91,10 @@ def apply(offers: OfferQuerySet, filters: Filters, place: Place) -> OfferQuerySe
 
 
 def _with_word(word: str) -> Q:
-    """In title, SKU or description; CFQ7TTC0LCHC:0002 and CFQ7TTC0LCHC-0002 are the same."""
-    return Q(title__icontains=word) | Q(description__icontains=word) | Q(code__icontains=word.replace(":", "-"))
+    """In title, SKU, description or the vendor's name; CFQ7TTC0LCHC:0002 and CFQ7TTC0LCHC-0002 are the same."""
+    return (
+        Q(title__icontains=word)
+        | Q(description__icontains=word)
+        | Q(code__icontains=word.replace(":", "-"))
+        | Q(vendor__name__icontains=word)
+    )

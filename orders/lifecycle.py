@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from orders import clock
+from orders import catalogue, clock
 from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
@@ -75,6 +75,7 @@ def create(
     as_cart: bool = True,
     follow_up_of: Order | None = None,
     follow_up_kind: str = "",
+    token: str = "",
 ) -> Order:
     """A new order of the customer's seller: Start while all lines allow a cart and `as_cart` is asked for, else Draft."""
     in_cart = as_cart and kind == Order.Kind.NEW and all(line.price.offer.vendor.capabilities.allows_start for line in lines)
@@ -90,6 +91,7 @@ def create(
         created_by=by,
         created_at=now,
         changed_at=now,
+        editor_token=token,
         follow_up_of=follow_up_of,
         follow_up_kind=follow_up_kind,
     )
@@ -103,16 +105,26 @@ def create(
 
 @transaction.atomic
 def edit(
-    order: Order, lines: Sequence[LineInput], *, by: User, version: int, reference: str = "", customer: Customer | None = None
+    order: Order,
+    lines: Sequence[LineInput],
+    *,
+    by: User,
+    version: int,
+    reference: str = "",
+    customer: Customer | None = None,
+    token: str = "",
+    keeps_editing: bool = False,
 ) -> Order:
-    """Replace the lines of an editable order. Raises StaleVersion when `version` is not the saved one.
+    """Replace the lines of an editable order. Raises StaleVersion when somebody else saved after `version`.
+
+    `token` is of the form that sends this: what it saved itself, last, is not somebody else's, as long as it `keeps_editing`.
 
     A line that Start refuses (a Microsoft offer) turns a Start order into a Draft; nothing typed is lost (product.md rule 1).
     """
     order = lock(order)
     if not order.is_editable:
         raise Refusal(f"The order is {order.info.status.label}; its content can’t be changed.")
-    if order.version != version:
+    if order.version != version and not (token and order.editor_token == token):
         raise StaleVersion("Somebody else changed this order after you opened it.")
     if customer and customer.pk != order.customer_id:
         if customer.seller_id != order.seller_id:
@@ -124,8 +136,9 @@ def edit(
     _write_lines(order, lines)
     order.apply_totals()
     order.version += 1
+    order.editor_token = token if keeps_editing else ""
     order.changed_at = clock.now()
-    fields = ["customer", "currency", "reference", "version", "changed_at", *TOTAL_FIELDS]
+    fields = ["customer", "currency", "reference", "version", "editor_token", "changed_at", *TOTAL_FIELDS]
     order.save(update_fields=fields)
     latest = order.events.first()
     if latest is None or (latest.name, latest.actor_id) != ("edited", by.pk):
@@ -178,8 +191,9 @@ def reprice(order: Order, prices: Mapping[int, Price], *, by: User, version: int
         line.save()
     order.apply_totals()
     order.version += 1
+    order.editor_token = ""
     order.changed_at = clock.now()
-    order.save(update_fields=["version", "changed_at", *TOTAL_FIELDS])
+    order.save(update_fields=["version", "editor_token", "changed_at", *TOTAL_FIELDS])
     record(order, "repriced", by, lines=sorted(prices))
     return order
 
@@ -217,6 +231,25 @@ def undo(order: Order, *, by: User) -> Order:
         follow_up_of=order,
         follow_up_kind=Order.FollowUp.UNDO,
     )
+
+
+@transaction.atomic
+def duplicate(order: Order, *, by: User) -> tuple[Order, list[str]]:
+    """A new order of the same customer and items at today's prices; also the titles of what is not sold to him any more."""
+    prices = catalogue.listed_for(order)
+    lines, gone = [], []
+    for line in order.lines.select_related("offer__vendor"):
+        price = prices.get((line.offer_id, line.term, line.billing_cycle))
+        if price and line.offer.is_active and line.offer.vendor.is_active:
+            lines.append(LineInput(price, line.quantity))
+        else:
+            gone.append(line.title)
+    if not lines:
+        raise Refusal("Nothing of this order is sold to the customer any more, so there is nothing to copy.")
+    if order.customer.is_archived:
+        raise Refusal("The customer is archived. Restore him first.")
+    kind = Order.FollowUp.COPY
+    return create(order.customer, lines, by=by, reference="", follow_up_of=order, follow_up_kind=kind), gone
 
 
 def _price_of(line: OrderLine) -> Price:

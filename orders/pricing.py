@@ -17,10 +17,10 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from orders import clock
+from orders.catalogue import listed_for
 from orders.contacts import country_name
 from orders.models import Customer, Offer, Order, OrderLine, Price, PriceList, User, Vendor
 from orders.money import unit_price
@@ -496,13 +496,7 @@ class PriceChange:
 def changes_of(order: Order) -> list[PriceChange]:
     """Lines whose prices changed since they were written, in one query beside the order's lines. `old` is the unit price."""
     lines = list(order.lines.all())
-    valid = Price.objects.valid_at(clock.now()).filter(
-        offer__in={line.offer_id for line in lines}, market=order.customer.country, currency=order.currency
-    )
-    # The one that began last counts where two are valid at once.
-    now = {
-        (price.offer_id, price.term, price.billing_cycle): price for price in valid.order_by(F("valid_from").asc(nulls_first=True), "pk")
-    }
+    now = listed_for(order)
     changes = []
     for line in lines:
         new = now.get((line.offer_id, line.term, line.billing_cycle))

@@ -16,7 +16,8 @@ from django.http import HttpRequest
 from orders.models import Seller, Submission
 from orders.scoping import SellerRequest
 
-TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LONGEST = 64
+TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST}}}")
 type Work = Callable[[], str]
 
 
@@ -28,14 +29,19 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def once(request: HttpRequest, work: Work, *, seller: Seller | None = None) -> str:
+def once(request: HttpRequest, work: Work, *, seller: Seller | None = None, step: str = "") -> str:
     """Do `work` for the token of the form that was sent at most once and return the address that it led to.
 
-    The token counts for the seller of the request; `seller` is the one that staff act for.
+    The token counts for the seller of the request; `seller` is the one that staff act for. `step` names one of several
+    things that a form does, each of them once.
     Raises OtherContent, and whatever `work` raises; then nothing is kept and the form may be sent again.
     """
     token = request.POST.get("token", "")
     if not TOKEN.fullmatch(token):
+        raise OtherContent
+    # A full stop is in no token of a form, so that a step is never taken for another form.
+    token = f"{token}.{step}" if step else token
+    if len(token) > LONGEST:
         raise OtherContent
     digest = _digest(request)
     seller = seller or cast(SellerRequest, request).seller

@@ -42,7 +42,7 @@ def test_form_and_order_say_the_same_and_an_undo_keeps_what_was(client: Client, 
     assert (order.lines.get().unit_price, again(order).due_now) == (Decimal("9.60"), Decimal("19.20"))
     client.force_login(world.harbour.manager)
     sent = {"customer": world.harbour.customer.code, "version": "0", "token": "t", "lines-0-offer": world.backup.code}
-    totals = client.post("/orders/totals/", {**sent, "lines-0-plan": "P1M:monthly", "lines-0-quantity": "2"})
+    totals = client.post("/orders/new/", {**sent, "action": "totals", "lines-0-plan": "P1M:monthly", "lines-0-quantity": "2"})
     assert HtmlPage(totals).says("€ 19,20")
     deleted = lifecycle.delete(order, by=world.harbour.manager)
     Seller.objects.filter(pk=world.harbour.seller.pk).update(markup_percent=Decimal("75"))

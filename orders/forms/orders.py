@@ -1,5 +1,6 @@
 """The order form: a customer, a reference and lines of an offer, a plan and a quantity."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
@@ -7,10 +8,11 @@ from typing import Any, Self
 from django import forms
 from django.db.models import F, Q
 
-from orders import clock, formats
+from orders import formats
+from orders.catalogue import Place, place_of, prices_at
 from orders.lifecycle import LineInput
 from orders.models import Customer, Offer, Order, Price, Seller
-from orders.money import CYCLE_LABELS, CYCLE_MONTHS, PER_LABELS, TERM_LABELS, TERM_MONTHS, PricedLine, Totals, tax, totals, unit_price
+from orders.money import CYCLE_LABELS, CYCLE_MONTHS, PER_LABELS, TERM_LABELS, TERM_MONTHS, PricedLine, Totals, tax, totals
 
 MAX_LINES = 50
 MAX_QUANTITY = 10_000_000
@@ -18,15 +20,6 @@ MAX_QUANTITY = 10_000_000
 
 def plan_words(term: str, cycle: str) -> str:
     return f"{TERM_LABELS[term]}, {CYCLE_LABELS[cycle]}"
-
-
-# Every term with every billing cycle that divides it; which of them an offer has is checked with the offer.
-PLANS = [
-    (f"{term}:{cycle}", plan_words(term, cycle))
-    for term, months in TERM_MONTHS.items()
-    for cycle, cycle_months in CYCLE_MONTHS.items()
-    if cycle_months <= months
-]
 
 
 class OrderForm(forms.Form):
@@ -61,17 +54,41 @@ class WholeNumberField(forms.IntegerField):
         return super().to_python(text)
 
 
+class Offered:
+    """The offers that a form names, with their prices where its customer is: two queries, however many lines there are."""
+
+    def __init__(self, place: Place, codes: Iterable[str]) -> None:
+        self.place = place
+        named = Offer.objects.select_related("vendor").prefetch_related("bases")
+        self._offers = {offer.code: offer for offer in named.filter(code__in={code for code in codes if "\0" not in code})}
+        # The one that began last counts where two are valid at once.
+        prices = prices_at(place).filter(offer__in=self._offers.values()).order_by(F("valid_from").asc(nulls_first=True), "pk")
+        self._prices = {(price.offer_id, f"{price.term}:{price.billing_cycle}"): price for price in prices}
+
+    def offer(self, code: str) -> Offer | None:
+        return self._offers.get(code)
+
+    def price(self, offer: Offer, plan: str) -> Price | None:
+        return self._prices.get((offer.pk, plan))
+
+    def plans(self, offer: Offer) -> list[tuple[str, str]]:
+        """Value and words of each plan, short terms first."""
+        mine = [price for (pk, _), price in self._prices.items() if pk == offer.pk]
+        mine.sort(key=lambda price: (TERM_MONTHS.get(price.term, 0), CYCLE_MONTHS.get(price.billing_cycle, 0)))
+        return [(f"{price.term}:{price.billing_cycle}", plan_words(price.term, price.billing_cycle)) for price in mine]
+
+
 class LineForm(forms.Form):
     """One line. An empty row is no line."""
 
-    offer = forms.ModelChoiceField(Offer.objects.none(), to_field_name="code", empty_label="Choose an offer", required=False)
-    plan = forms.ChoiceField(label="Term and billing", choices=PLANS, required=False)
+    offer = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
+    plan = forms.CharField(label="Term and billing", max_length=20, required=False, widget=forms.Select)
     quantity = WholeNumberField(
         min_value=1,
         max_value=MAX_QUANTITY,
         required=False,
         initial=1,
-        widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={
             "invalid": "Write a whole number.",
             "min_value": "Write a number from 1 up.",
@@ -81,22 +98,31 @@ class LineForm(forms.Form):
 
     price: Price | None = None
 
-    def __init__(self, *args: Any, offers: Any, prices: "Prices", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, offered: Offered, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._prices = prices
-        field: Any = self.fields["offer"]
-        field.queryset = offers
-        field.label_from_instance = lambda offer: f"{offer.title} · {offer.vendor.name}"
-        field.error_messages["invalid_choice"] = "This offer can’t be ordered any more. Choose another one."
+        self._offered = offered
+        self.chosen = offered.offer(str(self["offer"].value() or ""))
+        self.fields["plan"].widget.choices = self._plan_choices()
+
+    def _plan_choices(self) -> list[tuple[str, str]]:
+        """What the offer is sold with; also what was chosen, should it not be sold so any more: nothing changes unseen."""
+        plans = self._offered.plans(self.chosen) if self.chosen else []
+        chosen = str(self["plan"].value() or "")
+        if chosen in dict(plans):
+            return plans
+        term, _, cycle = chosen.partition(":")
+        known = term in TERM_LABELS and cycle in CYCLE_LABELS
+        return [(chosen, f"{plan_words(term, cycle)} (not sold)" if known else "Choose"), *plans]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        offer = data.get("offer")
-        if offer is None:
-            if not self.errors and (
-                self.data.get(self.add_prefix("offer")) or self.data.get(self.add_prefix("quantity")) not in ("", "1", None)
-            ):
+        offer = self.chosen
+        if not data.get("offer"):
+            if not self.errors and self.data.get(self.add_prefix("quantity")) not in ("", "1", None):
                 self.add_error("offer", "Choose an offer, or remove this line.")
+            return data
+        if offer is None or not (offer.is_active and offer.vendor.is_active):
+            self.add_error("offer", "This offer can’t be ordered any more. Choose another one.")
             return data
         quantity = data.get("quantity")
         if quantity is None and "quantity" not in self.errors:
@@ -105,38 +131,18 @@ class LineForm(forms.Form):
             self.add_error(
                 "quantity", f"This offer is sold from {formats.number(offer.min_quantity)} to {formats.number(offer.max_quantity)}."
             )
-        if "plan" not in self.errors:
-            self.price = self._prices.of(offer, data.get("plan") or "")
-            if self.price is None:
-                sold = self._prices.plans(offer)
-                self.add_error(
-                    "plan",
-                    f"Sold with {' · '.join(sold)}." if sold else "This offer has no price for this customer’s country and currency.",
-                )
+        self.price = self._offered.price(offer, data.get("plan") or "")
+        if self.price is None:
+            sold = [words for _, words in self._offered.plans(offer)]
+            self.add_error(
+                "plan",
+                f"Sold with {' · '.join(sold)}." if sold else "This offer has no price for this customer’s country and currency.",
+            )
         return data
 
     @property
     def is_empty(self) -> bool:
         return not self.cleaned_data.get("offer")
-
-
-class Prices:
-    """The valid prices for one market and currency, read in one query."""
-
-    def __init__(self, customer: Customer | None, seller: Seller) -> None:
-        self.currency = customer.currency if customer else seller.currency
-        rows = Price.objects.valid_at(clock.now()).filter(currency=self.currency).select_related("offer__vendor")
-        # The one that began last counts where two are valid at once.
-        rows = rows.order_by(F("valid_from").asc(nulls_first=True), "pk")
-        if customer:
-            rows = rows.filter(market=customer.country)
-        self._rows = {(price.offer_id, f"{price.term}:{price.billing_cycle}"): price for price in rows}
-
-    def of(self, offer: Offer, plan: str) -> Price | None:
-        return self._rows.get((offer.pk, plan))
-
-    def plans(self, offer: Offer) -> list[str]:
-        return [plan_words(price.term, price.billing_cycle) for (pk, _), price in self._rows.items() if pk == offer.pk]
 
 
 class OrderLinesForm:
@@ -151,18 +157,17 @@ class OrderLinesForm:
         self.seller, self.order, self.data = seller, order, data
         self.head = OrderForm(data, initial=head, seller=seller, order=order)
         code = data.get("customer", "") if data is not None else (head or {}).get("customer", "")
-        self.customer = Customer.objects.for_seller(seller).with_code(str(code)).first()
-        prices = Prices(self.customer, seller)
-        self.currency = prices.currency
-        common: dict[str, Any] = {
-            "offers": Offer.objects.sellable().select_related("vendor").order_by("vendor__name", "title", "id"),
-            "prices": prices,
-            "use_required_attribute": False,
-        }
+        self.place = place_for(seller, str(code))
+        self.customer = self.place.customer
+        self.currency = self.place.currency
+        numbers = row_numbers(data) if data is not None else []
+        codes = [data.get(f"lines-{number}-offer", "") for number in numbers] if data is not None else [row["offer"] for row in rows or []]
+        self.offered = Offered(self.place, codes)
+        common: dict[str, Any] = {"offered": self.offered, "use_required_attribute": False}
         if data is not None:
-            self.lines = [LineForm(data, prefix=f"lines-{number}", **common) for number in row_numbers(data)]
+            self.lines = [LineForm(data, prefix=f"lines-{number}", **common) for number in numbers]
         else:
-            self.lines = [LineForm(initial=row, prefix=f"lines-{number}", **common) for number, row in enumerate(rows or [EMPTY_ROW])]
+            self.lines = [LineForm(initial=row, prefix=f"lines-{number}", **common) for number, row in enumerate(rows or [])]
 
     @classmethod
     def blank(cls, seller: Seller, token: str, customer_code: str = "") -> Self:
@@ -183,15 +188,36 @@ class OrderLinesForm:
         return cls(seller, order, data=data)
 
     @classmethod
-    def draft(cls, seller: Seller, order: Order | None, data: Any, *, add: bool = False, remove: str = "") -> Self:
-        """The form as it was typed so far, not validated, with a row more or less."""
-        rows = [
-            {field: data.get(f"lines-{number}-{field}", "") for field in EMPTY_ROW} for number in row_numbers(data) if str(number) != remove
-        ]
-        if add and len(rows) < MAX_LINES:
-            rows.append(dict(EMPTY_ROW))
+    def draft(cls, seller: Seller, order: Order | None, data: Any, action: str) -> Self:
+        """The form as it was typed so far, not validated, after a button that saves nothing: add, replace, remove, search.
+
+        `action` is "add-CODE", "replace-N-CODE" or "remove-line-N"; what it names and we do not know changes nothing.
+        """
+        rows = {str(number): {field: data.get(f"lines-{number}-{field}", "") for field in EMPTY_ROW} for number in row_numbers(data)}
+        verb, _, rest = action.partition("-")
+        if verb == "remove":
+            rows.pop(rest.removeprefix("line-"), None)
+        elif verb == "add" and len(rows) < MAX_LINES:
+            if row := cls._row_of(seller, data, rest):
+                rows["new"] = row
+        elif verb == "replace":
+            number, _, code = rest.partition("-")
+            if number in rows and (row := cls._row_of(seller, data, code)):
+                rows[number] = row | {"quantity": rows[number]["quantity"]}
         head = {field: data.get(field, "") for field in ("customer", "reference", "version", "token")}
-        return cls(seller, order, head=head, rows=rows)
+        return cls(seller, order, head=head, rows=list(rows.values()))
+
+    @staticmethod
+    def _row_of(seller: Seller, data: Any, code: str) -> dict[str, str] | None:
+        """A new line of this offer, if there is one: the plan that most people buy, and as many as must be bought at least."""
+        place = place_for(seller, str(data.get("customer", "")))
+        offered = Offered(place, [code])
+        offer = offered.offer(code)
+        if offer is None:
+            return None
+        plans = [plan for plan, _ in offered.plans(offer)]
+        usual = next((plan for plan in ("P1Y:monthly", "P1M:monthly", "P1Y:annual") if plan in plans), plans[0] if plans else "")
+        return {"offer": offer.code, "plan": usual, "quantity": str(offer.min_quantity)}
 
     def is_valid(self) -> bool:
         """Validates everything at once, so that every problem shows at once."""
@@ -220,7 +246,7 @@ class OrderLinesForm:
     def _amount(self, line: LineForm, rate: Decimal) -> "LineAmount":
         price = line.price
         assert price is not None
-        each = unit_price(price.sold_by(self.seller), price.term, price.billing_cycle, self.currency)
+        each = price.unit_price(self.seller)
         amount = each * line.cleaned_data["quantity"]
         return LineAmount(PricedLine(price.billing_cycle, amount, tax(amount, rate, self.currency)), each, PER_LABELS[price.billing_cycle])
 
@@ -232,7 +258,13 @@ class OrderLinesForm:
         return [pair for form in (self.head, *self.lines) for pair in errors_of(form)]
 
 
-EMPTY_ROW = {"offer": "", "plan": "P1Y:monthly", "quantity": "1"}
+EMPTY_ROW = {"offer": "", "plan": "", "quantity": "1"}
+
+
+def place_for(seller: Seller, code: str) -> Place:
+    """Where the customer with this code is, an archived one's too: his open orders go on."""
+    customer = Customer.objects.for_seller(seller).with_code(code).first()
+    return Place(customer.country, customer.currency, customer) if customer else place_of(seller)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class Order(SafeRefresh):
 
     class FollowUp(models.TextChoices):
         UNDO = "undo", "Undo of a deletion"
+        COPY = "copy", "Copy"
 
     number = models.CharField(max_length=20, unique=True)
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="orders")
@@ -126,6 +127,8 @@ class Order(SafeRefresh):
     per_year = models.DecimalField(max_digits=16, decimal_places=4, default=0)
     per_three_years = models.DecimalField(max_digits=16, decimal_places=4, default=0)
     version = models.PositiveIntegerField(default=1)
+    # A form is never stale against what it saved itself, should the answer have been lost on the way.
+    editor_token = models.CharField(max_length=64, blank=True, help_text="Of the form that saved last.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()

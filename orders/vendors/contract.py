@@ -25,6 +25,7 @@ class Capabilities:
     allows_start: bool  # orders of this vendor may lie in a cart (status Start)
     has_api: bool = True  # False: our staff order by hand and answer line by line; an account there has no login
     creates_customers: bool = True
+    needs_agreement: bool = False  # sells only to customers who accepted the vendor's own agreement
     cancel_window: timedelta | None = None
     registration_countries: frozenset[str] = frozenset()  # where a customer's registration number is asked for, and only there
     cart_lifetime: timedelta | None = None  # how long an unanswered purchase may be asked for again

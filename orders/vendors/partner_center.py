@@ -63,7 +63,11 @@ class PartnerCenter:
     slug = "partner_center"
     dialect = "partner_center"
     capabilities = Capabilities(
-        allows_start=False, cancel_window=timedelta(days=7), cart_lifetime=timedelta(days=7), registration_countries=REGISTRATION_COUNTRIES
+        needs_agreement=True,
+        allows_start=False,
+        cancel_window=timedelta(days=7),
+        cart_lifetime=timedelta(days=7),
+        registration_countries=REGISTRATION_COUNTRIES,
     )
 
     def __init__(self, login: Login) -> None:

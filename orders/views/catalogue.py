@@ -75,7 +75,7 @@ def offer_list(request: SellerRequest) -> HttpResponse:
         "place": place,
         "country": contacts.country_name(place.market),
         "page": page,
-        "rows": _shown(page.rows, place, request.seller),
+        "rows": offers_shown(page.rows, place, request.seller),
         "vendors": vendors,
         "segments": segments,
         "terms": [(term, TERM_LABELS[term]) for term in TERM_MONTHS],
@@ -84,7 +84,7 @@ def offer_list(request: SellerRequest) -> HttpResponse:
     return render(request, "orders/offer_list.html", context)
 
 
-def _shown(offers: Sequence[Offer], place: Place, seller: Seller) -> list[OfferShown]:
+def offers_shown(offers: Sequence[Offer], place: Place, seller: Seller) -> list[OfferShown]:
     """In two queries, however many offers: today's prices, and all prices of offers about which something must be said."""
     today: dict[int, list[PriceShown]] = {}
     for price in _in_order(catalogue.prices_at(place).filter(offer__in=offers)):
@@ -122,7 +122,7 @@ def offer_detail(request: SellerRequest, code: str) -> HttpResponse:
     if offer is None:
         raise Http404
     place = catalogue.place_of(request.seller, request.GET.get("customer", ""))
-    [shown] = _shown([offer], place, request.seller)
+    [shown] = offers_shown([offer], place, request.seller)
     markets = {place.market, *Customer.objects.for_seller(request.seller).active().values_list("country", flat=True).distinct()}
     mine = Price.objects.shown().filter(offer=offer, currency=place.currency, market__in=markets)
     now = clock.now()

@@ -54,6 +54,21 @@ def retry(request: SellerRequest, number: str) -> HttpResponse:
     return _act(request, shown, shown.retry, work)
 
 
+@require_POST
+def duplicate(request: SellerRequest, number: str) -> HttpResponse:
+    """A new order of the same content at today's prices, of any order that the seller can see."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        order, gone = lifecycle.duplicate(shown.order, by=request.user)
+        messages.success(request, f"{order.number} is a copy of {number} at today’s prices.")
+        if gone:
+            messages.warning(request, f"Not sold any more and left out: {', '.join(gone)}.")
+        return reverse("orders:order-edit", args=[order.number])
+
+    return _act(request, shown, permissions.can_write(request.membership), work)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def close(request: SellerRequest, number: str) -> HttpResponse:
     """GET: what closing means; it can't be undone. POST: close the failed order."""

@@ -1,5 +1,6 @@
 """Starting an order, editing it, and fixing one that failed: one screen."""
 
+import enum
 from dataclasses import dataclass
 
 from django.contrib import messages
@@ -7,44 +8,96 @@ from django.db import transaction
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
-from orders import lifecycle, permissions, submissions
+from orders import checklist, lifecycle, permissions, submissions
+from orders.catalogue import Filters, apply
+from orders.checklist import Wanted
 from orders.failures import Catalogue, Explanation, why_not_retry
 from orders.forms.customers import CustomerForm
 from orders.forms.orders import LineAmount, LineForm, OrderLinesForm, errors_of
 from orders.lifecycle import Refusal, StaleVersion
-from orders.models import Order, OrderLine
+from orders.models import Offer, Order, OrderLine
+from orders.paging import words
 from orders.scoping import SellerRequest
 from orders.statuses import OrderStatus
+from orders.views.catalogue import offers_shown
 from orders.views.errors import forbidden
 from orders.views.order_page import price_changes, scoped
-from orders.views.refusals import conflict, other_content
+from orders.views.refusals import conflict
+
+AUTOSAVE = "autosave"
+NOW_DRAFT = "This order is a Draft now: a Microsoft offer can’t be in Start. Nothing you typed was lost."
+# Of what matches, how many are looked at, so that what can be bought comes first, and how many are shown.
+SEARCHED, HITS = 40, 8
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: SellerRequest) -> HttpResponse:
-    """A new order: Start while its vendors allow a cart, else Draft."""
+    """A new order: Start while its vendors allow a cart, else Draft. Autosave makes it as soon as it can be saved."""
     if not permissions.can_write(request.membership):
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
     if request.method != "POST":
         return _page(request, OrderLinesForm.blank(request.seller, submissions.new_token(), request.GET.get("customer", "")))
-    if draft := _draft(request, None):
-        return _page(request, draft)
+    action = request.POST.get("action", "")
+    if _only_shows(action):
+        return _page(request, OrderLinesForm.draft(request.seller, None, request.POST, action), is_typed=True)
     form = OrderLinesForm.sent(request.seller, None, request.POST)
+    if action == AUTOSAVE:
+        return _autosave_new(request, form) if form.is_valid() else _page(request, form, state=SaveState.INCOMPLETE)
     if not form.is_valid():
         return _page(request, form, status=422)
+    try:
+        return redirect(submissions.once(request, lambda: _save_new(request, form)))
+    except submissions.OtherContent:
+        return _sent_before(request, form, None)
+    except Refusal as refusal:
+        form.head.add_error(None, str(refusal))
+        return _page(request, form, status=409)
+
+
+def _save_new(request: SellerRequest, form: OrderLinesForm) -> str:
+    """Make the order, or go on with the one that an autosave of this form made a moment ago; returns where to go."""
+    order, is_made_now = _made(request, form)
+    if not is_made_now:
+        _write(request, order, form)
+    page = "orders:order-place" if request.POST.get("action") == "review" else "orders:order-detail"
+    return reverse(page, args=[order.number])
+
+
+def _made(request: SellerRequest, form: OrderLinesForm) -> tuple[Order, bool]:
+    """The one order of this form, and whether it was made now. Raises OtherContent when its maker no longer is this form."""
+    head, made = form.head.cleaned_data, []
 
     def work() -> str:
-        head = form.head.cleaned_data
-        order = lifecycle.create(head["customer"], form.inputs(), by=request.user, reference=head["reference"])
-        name = "orders:order-place" if request.POST.get("action") == "review" else "orders:order-detail"
-        return reverse(name, args=[order.number])
+        token = head["token"] if request.POST.get("action") == AUTOSAVE else ""
+        made.append(
+            lifecycle.create(head["customer"], form.inputs(), by=request.user, reference=head["reference"], token=token),
+        )
+        return made[0].number
 
     try:
-        return redirect(submissions.once(request, work))
+        number = submissions.once(request, work, step="made")
     except submissions.OtherContent:
-        return other_content(request)
+        order = Order.objects.for_seller(request.seller).filter(editor_token=head["token"]).first()
+        if order is None:
+            raise
+        return order, False
+    return Order.objects.for_seller(request.seller).for_list().get(number=number), bool(made)
+
+
+def _autosave_new(request: SellerRequest, form: OrderLinesForm) -> HttpResponse:
+    """Make the order and let the page go on as the page of that order; a repeat whose first answer was lost finds it again."""
+    try:
+        order, is_made_now = _made(request, form)
+    except submissions.OtherContent:
+        return _sent_before(request, form, None)
+    if is_made_now:
+        response = _page(request, form, order=order, state=SaveState.SAVED)
+    else:
+        response = _autosave(request, order, OrderLinesForm.sent(request.seller, order, request.POST), None)
+    response["HX-Replace-Url"] = reverse("orders:order-edit", args=[order.number])
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -60,37 +113,38 @@ def edit(request: SellerRequest, number: str) -> HttpResponse:
     if request.method != "POST":
         form = OrderLinesForm.of(order, submissions.new_token())
         return _page(request, form, order=order, customer_form=CustomerForm(instance=order.customer), fix=fix)
-    if draft := _draft(request, order):
+    action = request.POST.get("action", "")
+    if _only_shows(action):
         typed = CustomerForm(instance=order.customer, initial=request.POST.dict())
-        return _page(request, draft, order=order, customer_form=typed, fix=fix)
+        draft = OrderLinesForm.draft(request.seller, order, request.POST, action)
+        return _page(request, draft, order=order, customer_form=typed, fix=fix, is_typed=True)
     form = OrderLinesForm.sent(request.seller, order, request.POST)
-    customer_form = CustomerForm(request.POST, instance=order.customer)
+    # A page that became this order's by autosave has no details of the customer on it.
+    customer_form = CustomerForm(request.POST, instance=order.customer) if "customer_version" in request.POST else None
+    if action == AUTOSAVE:
+        return _autosave(request, order, form, customer_form)
     # Both are asked, so that all problems show at once.
-    if not all([form.is_valid(), customer_form.is_valid()]):
+    if not all([form.is_valid(), customer_form is None or customer_form.is_valid()]):
         return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=422)
     try:
         return redirect(submissions.once(request, lambda: _save(request, order, form, customer_form)))
     except submissions.OtherContent:
-        return other_content(request)
-    except StaleVersion as refusal:
-        form.head.add_error(None, f"{refusal} Open the order in a second tab to compare; saving from here is off until you reload.")
-        return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=409)
+        return _sent_before(request, form, order, customer_form)
+    except StaleVersion:
+        return _page(request, form, order=order, customer_form=customer_form, fix=fix, state=SaveState.STALE, status=409)
     except Refusal as refusal:
         form.head.add_error(None, str(refusal))
         return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=409)
 
 
-def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_form: CustomerForm) -> str:
+def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_form: CustomerForm | None) -> str:
     """Save details and lines together, then do what the pressed button says; returns where to go."""
-    head = form.head.cleaned_data
     with transaction.atomic():
-        customer_form.save_for()
-        customer = head["customer"]
-        saved = lifecycle.edit(
-            order, form.inputs(), by=request.user, version=head["version"], reference=head["reference"], customer=customer
-        )
+        if customer_form:
+            customer_form.save_for()
+        saved = _write(request, order, form)
         if order.status == OrderStatus.START and saved.status == OrderStatus.DRAFT:
-            messages.warning(request, "This order is a Draft now: a Microsoft offer can’t be in Start. Nothing you typed was lost.")
+            messages.warning(request, NOW_DRAFT)
         if request.POST.get("action") == "retry":
             lifecycle.retry(saved, by=request.user)
             messages.success(request, f"Order {order.number} goes to the vendor again.")
@@ -101,22 +155,54 @@ def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_f
     return reverse("orders:order-detail", args=[order.number])
 
 
-def _draft(request: SellerRequest, order: Order | None) -> OrderLinesForm | None:
-    """For a button that saves nothing (add, remove, totals): the form with everything that was typed. Else None."""
-    action = request.POST.get("action", "")
-    if action not in {"add-line", "totals"} and not action.startswith("remove-line-"):
-        return None
-    removed = action.removeprefix("remove-line-") if action.startswith("remove-line-") else ""
-    return OrderLinesForm.draft(request.seller, order, request.POST, add=action == "add-line", remove=removed)
+def _write(request: SellerRequest, order: Order, form: OrderLinesForm) -> Order:
+    """The lines as sent. "Keep mine" saves over the version that the person was shown, and over no later one."""
+    head, version = form.head.cleaned_data, form.head.cleaned_data["version"]
+    if request.POST.get("action") == "keep-mine" and (theirs := request.POST.get("their_version", "")).isdecimal() and theirs.isascii():
+        version = int(theirs[:9])
+    return lifecycle.edit(
+        order,
+        form.inputs(),
+        by=request.user,
+        version=version,
+        reference=head["reference"],
+        customer=head["customer"],
+        token=head["token"],
+        # An autosave that was sent before a button was pressed, and comes after it, changes nothing any more.
+        keeps_editing=request.POST.get("action") == AUTOSAVE,
+    )
 
 
-@require_POST
-def totals(request: SellerRequest) -> HttpResponse:
-    """The sums of a form as typed so far; changes nothing. For those who may see the form."""
-    if not permissions.can_write(request.membership):
-        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
-    form = OrderLinesForm.sent(request.seller, None, request.POST)
-    return render(request, "orders/order_form.html#totals", {"totals": form.totals(), "currency": form.currency})
+def _autosave(request: SellerRequest, order: Order, form: OrderLinesForm, customer_form: CustomerForm | None) -> HttpResponse:
+    """Save what can be saved while somebody types. A failed order is saved by its buttons: its items are with the reason."""
+    if order.status == OrderStatus.PROVISIONING_FAILED:
+        return _page(request, form, order=order, customer_form=customer_form, state=SaveState.BY_BUTTON)
+    if not form.is_valid():
+        return _page(request, form, order=order, customer_form=customer_form, state=SaveState.INCOMPLETE)
+    try:
+        saved = _write(request, order, form)
+    except StaleVersion:
+        return _page(request, form, order=order, customer_form=customer_form, state=SaveState.STALE)
+    except Refusal as refusal:
+        form.head.add_error(None, str(refusal))
+        return _page(request, form, order=order, customer_form=customer_form, state=SaveState.INCOMPLETE)
+    if order.status == OrderStatus.START and saved.status == OrderStatus.DRAFT:
+        messages.warning(request, NOW_DRAFT)
+    is_all = customer_form is None or not customer_form.has_changed()
+    return _page(request, form, order=scoped(request, saved.number), state=SaveState.SAVED if is_all else SaveState.ITEMS_SAVED)
+
+
+def _sent_before(
+    request: SellerRequest, form: OrderLinesForm, order: Order | None, customer_form: CustomerForm | None = None
+) -> HttpResponse:
+    """The form came back with other content, after Back for example: it is shown as typed, to be saved as a new one."""
+    form.head.add_error(None, "This form was sent before with other content. Nothing was done twice; look at it and save it again.")
+    return _page(request, form, order=order, customer_form=customer_form, token=submissions.new_token(), status=422)
+
+
+def _only_shows(action: str) -> bool:
+    """Is this a button that saves nothing: search, add, replace, remove, sums?"""
+    return action in {"search", "totals"} or action.startswith(("add-", "replace-", "remove-line-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +238,24 @@ def _field_name(explanation: Explanation, order: Order) -> str:
 # --- the page
 
 
+class SaveState(enum.Enum):
+    """What stands beside the heading about saving."""
+
+    NOTHING = ""
+    SAVED = "saved"
+    ITEMS_SAVED = "Items saved. Customer details are saved with the button."
+    INCOMPLETE = "Not saved yet: something is still missing"
+    BY_BUTTON = "Not saved yet: use the buttons"
+    STALE = "Not saved: somebody else changed this order"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the form with its money."""
 
     form: LineForm
     amount: LineAmount | None
+    number: int
 
 
 def _page(
@@ -167,10 +265,17 @@ def _page(
     order: Order | None = None,
     customer_form: CustomerForm | None = None,
     fix: Fix | None = None,
+    state: SaveState = SaveState.NOTHING,
+    token: str = "",
+    is_typed: bool = False,
     status: int = 200,
 ) -> HttpResponse:
+    """The screen. `is_typed`: it shows what is not saved yet, so that script saves it at once."""
     errors = [*(errors_of(customer_form) if customer_form else []), *form.errors] if form.data is not None else []
-    if not errors and fix:
+    action = request.POST.get("action", "") if request.method == "POST" else ""
+    if is_typed:
+        _focus_after(action, form)
+    elif not errors and fix:
         _put_focus(fix.field, form, customer_form, described_by="fix-reason")
     elif errors:
         _put_focus(_first_wrong(form, customer_form), form, customer_form)
@@ -178,11 +283,11 @@ def _page(
     priced = _priced(request, form, order)
     context = {
         "form": form,
-        "rows": [Row(line, amount) for line, amount in zip(form.lines, priced.amounts(), strict=False)],
+        "rows": [Row(line, amount, number) for number, (line, amount) in enumerate(zip(form.lines, priced.amounts(), strict=False))],
         "order": order,
         "customer_form": customer_form,
         "fix": fix,
-        "errors": errors,
+        "errors": errors if state is SaveState.NOTHING else [],
         "totals": priced.totals(),
         "currency": form.currency,
         "explanations": explanations,
@@ -190,8 +295,53 @@ def _page(
         "is_failed": bool(explanations),
         "changes": price_changes(request, order) if order else [],
         "reprice_token": submissions.new_token(),
+        "state": state,
+        "version": order.version if order and state in {SaveState.SAVED, SaveState.ITEMS_SAVED} else form.head["version"].value(),
+        "token": token or form.head["token"].value(),
+        "is_typed": is_typed,
+        "new_line": action.startswith("add-"),
+        "is_removed": action.startswith("remove-"),
+        "checks": checklist.checks(form.customer, _wanted(priced), order),
+        **_found(request, form, action),
     }
-    return render(request, "orders/order_form.html", context, status=status)
+    response = render(request, "orders/order_form.html", context, status=status)
+    if state is SaveState.SAVED:
+        # For the script: nothing is lost when the page is left now.
+        response["X-Saved"] = "yes"
+    return response
+
+
+def _wanted(form: OrderLinesForm) -> list[Wanted]:
+    """The lines for the checklist, with why each can't be bought now and the field that says so."""
+    found = []
+    for line in form.lines:
+        if line.chosen is None:
+            continue
+        wrong = [(line[name].id_for_label, str(texts[0])) for name, texts in line.errors.items()]
+        customer = form.customer
+        if not wrong and customer and line.chosen.segment != customer.segment:
+            wrong = [(line["offer"].id_for_label, f"only for the segment {line.chosen.segment}; this customer is {customer.segment}.")]
+        link, why = wrong[0] if wrong else (line["quantity"].id_for_label, "")
+        quantity = line.cleaned_data.get("quantity") if line.is_bound else None
+        found.append(Wanted(line.chosen, quantity or 0, why, f"#{link}"))
+    return found
+
+
+def _found(request: SellerRequest, form: OrderLinesForm, action: str) -> dict[str, object]:
+    """What the search of the catalogue found, and the line that the choice would replace."""
+    post = request.POST
+    replacing = post.get("replacing", "")
+    if action.startswith("replace-"):
+        replacing = action.removeprefix("replace-")
+    if action.startswith("add-") or not (replacing.isascii() and replacing.isdecimal() and int(replacing) < len(form.lines)):
+        replacing = ""
+    q = words(post.get("q", "")) if action == "search" else ""
+    if not q:
+        return {"q": "", "hits": None, "replacing": replacing}
+    filters = Filters(q, "", "", "")
+    offers = apply(Offer.objects.for_catalogue().select_related("vendor"), filters, form.place).order_by("title", "id")[:SEARCHED]
+    hits = sorted(offers_shown(list(offers), form.place, request.seller), key=lambda hit: bool(hit.why))[:HITS]
+    return {"q": q, "hits": hits, "replacing": replacing}
 
 
 def _priced(request: SellerRequest, form: OrderLinesForm, order: Order | None) -> OrderLinesForm:
@@ -204,6 +354,12 @@ def _priced(request: SellerRequest, form: OrderLinesForm, order: Order | None) -
         for field, value in line.initial.items():
             data[line.add_prefix(field)] = str(value)
     return OrderLinesForm.sent(request.seller, order, data)
+
+
+def _focus_after(action: str, form: OrderLinesForm) -> None:
+    """After Add: the quantity of the new line. The search field takes the focus in the template for all else."""
+    if action.startswith("add-") and form.lines:
+        form.lines[-1].fields["quantity"].widget.attrs["autofocus"] = True
 
 
 def _first_wrong(form: OrderLinesForm, customer_form: CustomerForm | None) -> str:

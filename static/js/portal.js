@@ -44,6 +44,7 @@
   let unsaved = false;
   document.addEventListener("input", (event) => { if (event.target.closest?.("form[data-unsaved]")) unsaved = true; });
   document.addEventListener("submit", () => { unsaved = false; });
+  document.addEventListener("portal:saved", () => { unsaved = false; });
   addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
 
   /* --- the status filter sends itself when it is closed with Escape or a press outside */

@@ -13,7 +13,7 @@ from orders.models import Customer, Offer, Order, Price, User
 from orders.statuses import TABLE, OrderStatus
 from orders.vendors.contract import Refusal
 from tests.browser.conftest import Shop
-from tests.browser.pages import PHONE, NewContext, badge, card, focused, page_of, row, title_badge, to_list
+from tests.browser.pages import NORTHGATE, PHONE, NewContext, badge, card, fill_item, focused, page_of, row, title_badge, to_list
 from tests.harness.browser import Problems
 from tests.harness.world import PASSWORD, customer_of, order_in, verdict_refused
 
@@ -181,8 +181,8 @@ def test_nothing_bars_the_way_in_the_forms(shop: Shop, page: Page, orders: dict[
     problems.allow("status of 422")
     failed, draft = orders[OrderStatus.PROVISIONING_FAILED], orders[OrderStatus.DRAFT]
     wrong = visit(page, shop, "/orders/new/")
-    page.get_by_role("button", name="Add an item").click()
-    page.get_by_role("group", name="Item 2").get_by_label("Quantity").fill("0")
+    fill_item(page, 1, NORTHGATE, 0)
+    wrong += examine(page, "/orders/new/ with an item", None)
     page.get_by_role("button", name="Save and review").click()
     expect(page.get_by_role("alert").first).to_contain_text("to correct")
     wrong += examine(page, "/orders/new/ with errors", None)
@@ -431,8 +431,12 @@ def test_a_whole_journey_with_the_keyboard_alone(shop: Shop, new_context: NewCon
     expect(page.get_by_role("heading", level=1)).to_have_text("New order")
     tab_to(page, "id_customer")
     page.keyboard.type("Alder")
-    tab_to(page, "id_lines-0-offer")
+    tab_to(page, "id_q")
     page.keyboard.type("Northgate")
+    expect(page.get_by_role("option", name="Northgate Backup for Mailboxes")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#id_lines-0-quantity")).to_be_focused()
     tab_to(page, "id_lines-0-plan")
     page.keyboard.type("1 month, monthly")
     tab_to(page, "id_lines-0-quantity")

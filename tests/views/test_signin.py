@@ -248,7 +248,7 @@ def test_after_an_expired_session_a_button_leads_to_a_page_that_opens(client: Cl
     """A POST that found nobody signed in must not lead to an address that only takes POSTs."""
     order = order_in("provisioning_failed", world)
     problems = []
-    for path in ("/signout/", f"/orders/{order.number}/retry/", f"/orders/{order.number}/notes/", "/orders/totals/"):
+    for path in ("/signout/", f"/orders/{order.number}/retry/", f"/orders/{order.number}/notes/", "/orders/new/"):
         visitor = Client()
         asked = visitor.post(path, {"token": "t"})
         assert asked.status_code == 302, path
@@ -263,7 +263,7 @@ def test_a_part_of_a_page_that_finds_nobody_signed_in_sends_the_whole_page_to_si
     """htmx follows a redirect by itself and would put the sign-in page into a cell, or call a dead list live."""
     order = order_in("draft", world)
     here = f"http://testserver/orders/{order.number}/edit/?fix=1"
-    for method, path in (("post", "/orders/totals/"), ("get", "/orders/live/"), ("get", "/orders/?q=x")):
+    for method, path in (("post", "/orders/new/"), ("get", "/orders/live/"), ("get", "/orders/?q=x")):
         response = getattr(Client(), method)(path, headers={"HX-Request": "true", "HX-Current-URL": here})
         assert response.status_code in {200, 204, 401}, f"{path}: {response.status_code}"
         assert response["HX-Redirect"].startswith("/signin/?next=/orders/"), path

@@ -51,7 +51,7 @@ def test_fifty_simultaneous_sends_of_a_new_order_make_one_order_and_are_all_led_
     order = Order.objects.get()
     assert place == f"/orders/{order.number}/"
     assert [line.quantity for line in order.lines.all()] == [7]
-    assert Submission.objects.count() == 1
+    assert Submission.objects.exclude(token__endswith=".made").count() == 1
 
 
 def test_fifty_simultaneous_sends_of_a_new_customer_make_one_customer(web: Portal, world: World) -> None:
@@ -109,7 +109,7 @@ def test_fifty_tabs_that_place_at_once_make_one_attempt_at_each_vendor_and_the_o
         answers = at_once(FIFTY, lambda number: visitor.post(f"/orders/{order.number}/place/", {"token": f"tab-{number}"}))
     assert sorted(answer.status_code for answer in answers) == [302] + [409] * (FIFTY - 1)
     assert PurchaseAttempt.objects.filter(order=order).count() == 2
-    assert Submission.objects.count() == 1
+    assert Submission.objects.exclude(token__endswith=".made").count() == 1
 
 
 def test_fifty_tabs_that_undo_at_once_are_all_led_to_the_one_new_order(web: Portal, world: World) -> None:

@@ -34,9 +34,14 @@ class HtmlPage:
         assert found, f"no field {name!r}; there are {sorted(self.sent())}"
         return found[0]
 
+    def control(self, name: str) -> Element:
+        """What a person changes the field with: itself, or the button that stands for a hidden one."""
+        field = self.field(name)
+        return self.by_id(f"id_{name}") if field.get("type") == "hidden" else field
+
     def beside(self, name: str) -> str:
         """Everything that the field's aria-describedby points to, as read aloud. Every id must exist."""
-        return " ".join(text_of(self.by_id(one)) for one in self.field(name).get("aria-describedby", "").split())
+        return " ".join(text_of(self.by_id(one)) for one in self.control(name).get("aria-describedby", "").split())
 
     def says(self, words: str) -> bool:
         return words in text_of(self.tree)

@@ -1,0 +1,100 @@
+/* The ordering screen: saves while you type, searches the catalogue with the keyboard, steps quantities.
+   The same form works with its buttons where this does not run. */
+(() => {
+  const form = document.getElementById("order-form");
+  if (!form) return;
+  const AGAIN_MS = 5000;
+  const autosave = () => document.getElementById("autosave");
+  const state = (text) => { const node = document.getElementById("save-state"); if (node) node.textContent = text; };
+
+  /* The page of a new order becomes that order's page with its first save: requests go to where the page is now. */
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb === "post" && form.contains(event.detail.elt)) event.detail.path = location.pathname + location.search;
+  });
+
+  /* What needs script works from here on. */
+  const wire = (root) => {
+    for (const button of root.querySelectorAll("[data-step]")) button.disabled = false;
+    const box = root.querySelector("[data-combobox]");
+    if (box) {
+      box.setAttribute("role", "combobox");
+      box.setAttribute("aria-autocomplete", "list");
+      box.setAttribute("aria-expanded", "false");
+    }
+    for (const option of root.querySelectorAll('button[role="option"]')) option.tabIndex = -1;
+    /* Typing in the search is no edit of the order. */
+    for (const apart of root.querySelectorAll("[data-apart]")) {
+      for (const kind of ["input", "change"]) apart.addEventListener(kind, (event) => event.stopPropagation());
+    }
+  };
+  document.addEventListener("htmx:load", (event) => {
+    if (!form.contains(event.target)) return;
+    wire(event.target.parentElement ?? event.target);
+    const box = form.querySelector("[data-combobox]");
+    if (box) {
+      box.setAttribute("aria-expanded", String(form.querySelector('[role="option"]') !== null));
+      box.removeAttribute("aria-activedescendant");
+    }
+  });
+
+  /* --- quantities */
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-step]");
+    const field = button?.parentElement.querySelector("input");
+    if (!field || !/^\d{0,8}$/.test(field.value.trim())) return;
+    field.value = String(Math.max(1, Number(field.value) + Number(button.dataset.step)));
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
+  /* --- search: arrows choose, Enter takes, Escape closes */
+  const options = () => [...form.querySelectorAll('#hits [role="option"]')];
+  const activate = (box, chosen) => {
+    for (const option of options()) option.setAttribute("aria-selected", String(option === chosen));
+    if (chosen) box.setAttribute("aria-activedescendant", chosen.id); else box.removeAttribute("aria-activedescendant");
+    chosen?.scrollIntoView({ block: "nearest" });
+  };
+  form.addEventListener("keydown", (event) => {
+    const box = event.target.closest("[data-combobox]");
+    if (!box) return;
+    const all = options(), at = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    if (event.key === "ArrowDown" && all.length) activate(box, all[(at + 1) % all.length]);
+    else if (event.key === "ArrowUp" && all.length) activate(box, all[at < 1 ? all.length - 1 : at - 1]);
+    else if (event.key === "Enter") { if (at >= 0 && all[at] instanceof HTMLButtonElement) all[at].click(); else if (at < 0 && all[0] instanceof HTMLButtonElement) activate(box, all[0]); }
+    else if (event.key === "Escape" && all.length) { document.getElementById("hits").replaceChildren(); box.setAttribute("aria-expanded", "false"); activate(box, null); }
+    else return;
+    event.preventDefault();
+  });
+
+  /* --- saving */
+  let edits = 0, sent = 0, timer = 0;
+  const save = () => autosave()?.dispatchEvent(new CustomEvent("portal:save"));
+  form.addEventListener("input", () => { edits += 1; });
+  form.addEventListener("change", () => { edits += 1; });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target === autosave()) { sent = edits; state("Saving…"); }
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const target = event.target;
+    clearTimeout(timer);
+    if (target === autosave()) {
+      if (event.detail.successful) {
+        if (sent === edits && event.detail.xhr.getResponseHeader("X-Saved") === "yes") document.dispatchEvent(new CustomEvent("portal:saved"));
+      } else {
+        state(`Not saved. ${event.detail.xhr.status ? "The portal could not answer" : "No connection"}; what you typed stays here and is sent again.`);
+        timer = setTimeout(save, AGAIN_MS);
+      }
+    }
+  });
+  /* What a button changed on the screen is saved like what was typed. */
+  document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "items") save(); });
+  /* The sums of the lines that are on the screen when the answer comes. */
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const node = autosave();
+    if (event.target !== node) return;
+    const fixed = node.getAttribute("hx-select-oob").split(",").filter((one) => !one.startsWith("#amount-"));
+    node.setAttribute("hx-select-oob", [...fixed, ...[...form.querySelectorAll('[id^="amount-"]')].map((one) => `#${one.id}`)].join(","));
+  });
+  addEventListener("online", save);
+  form.addEventListener("click", (event) => { if (event.target.closest("[data-discard]")) document.dispatchEvent(new CustomEvent("portal:saved")); });
+  wire(form);
+})();

@@ -1,0 +1,99 @@
+"""The ordering screen: saves by itself, loses nothing to a colleague or a dead network, finds offers by keyboard, warns in time."""
+
+from playwright.sync_api import Page, expect
+
+from orders.models import Order
+from orders.statuses import OrderStatus
+from tests.browser.pages import MICROSOFT, NORTHGATE, NewContext, fill_item, page_of
+from tests.harness.browser import Problems
+from tests.harness.portal import Portal
+from tests.harness.world import World, order_in
+
+ALDER = "Alder Dental (alderdentalharbour.onmicrosoft.com)"
+NO_NETWORK = "net::ERR"
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#save-state")).to_have_text("Saved")
+
+
+def test_an_order_is_saved_while_it_is_typed_and_is_there_after_a_reload(web: Portal, world: World, new_context: NewContext) -> None:
+    page = page_of(world.harbour.manager, web, new_context)
+    page.goto(f"{web.url}/orders/new/")
+    page.get_by_role("combobox", name="Customer").select_option(label=ALDER)
+    page.get_by_label("Add an item").press_sequentially("northg")
+    expect(page.locator("#hits").get_by_role("option")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    quantity = page.get_by_role("group", name="Item 1").get_by_label("Quantity")
+    expect(quantity).to_be_focused()
+    saved(page)
+    number = Order.objects.get().number
+    expect(page).to_have_url(f"{web.url}/orders/{number}/edit/")
+
+    quantity.fill("11")
+    page.get_by_role("button", name=f"One more {NORTHGATE}").click()
+    expect(page.locator("#amount-0")).to_contain_text("€\u00a0114.00")
+    expect(page.locator("#totals")).to_contain_text("€\u00a0114.00")
+    saved(page)
+    page.reload()
+    expect(quantity).to_have_value("12")
+    assert Order.objects.get().lines.get().quantity == 12
+    # Somebody who goes on in the buttons gets the same order, and no second one.
+    page.get_by_role("button", name="Save and review").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review and place")
+    assert Order.objects.count() == 1
+
+
+def test_two_tabs_on_one_draft_lose_neither_version(web: Portal, world: World, new_context: NewContext) -> None:
+    order = order_in(OrderStatus.DRAFT, world)
+    mine, theirs = (page_of(user, web, new_context) for user in (world.harbour.manager, world.harbour.admin))
+    for page in (mine, theirs):
+        page.goto(f"{web.url}/orders/{order.number}/edit/")
+    theirs.get_by_role("group", name="Item 1").get_by_label("Quantity").fill("21")
+    saved(theirs)
+    mine.get_by_role("group", name="Item 1").get_by_label("Quantity").fill("34")
+    expect(mine.locator("#save-state")).to_contain_text("somebody else changed this order")
+    assert order.lines.get().quantity == 21
+    expect(mine.get_by_role("group", name="Item 1").get_by_label("Quantity")).to_have_value("34")
+    mine.get_by_role("button", name="Save mine over it").click()
+    expect(mine.get_by_role("heading", level=1)).not_to_contain_text("Edit")
+    assert order.lines.get().quantity == 34
+
+
+def test_without_a_network_nothing_typed_is_lost_and_it_is_saved_when_it_is_back(
+    web: Portal, world: World, new_context: NewContext, problems: Problems
+) -> None:
+    problems.allow(NO_NETWORK)
+    problems.allow("htmx:(afterRequest|sendError)")
+    order = order_in(OrderStatus.DRAFT, world)
+    page = page_of(world.harbour.manager, web, new_context)
+    page.goto(f"{web.url}/orders/{order.number}/edit/")
+    page.context.set_offline(True)
+    page.get_by_role("group", name="Item 1").get_by_label("Quantity").fill("77")
+    expect(page.locator("#save-state")).to_contain_text("No connection")
+    page.context.set_offline(False)
+    saved(page)
+    assert order.lines.get().quantity == 77
+
+
+def test_what_can_not_be_bought_says_why_and_what_is_bought_twice_is_said_before(
+    web: Portal, world: World, new_context: NewContext
+) -> None:
+    other = order_in(OrderStatus.DRAFT, world)
+    world.premium.segment = "Education"
+    world.premium.save()
+    page = page_of(world.harbour.manager, web, new_context)
+    page.goto(f"{web.url}/orders/new/?customer={world.harbour.customer.code}")
+    page.get_by_label("Add an item").fill("Business Premium")
+    expect(page.get_by_role("option", name=MICROSOFT)).to_contain_text("Only for the segment Education")
+    expect(page.locator("#hits button")).to_have_count(0)
+    fill_item(page, 1, NORTHGATE, 2)
+    expect(page.locator("#checks")).to_contain_text(f"{other.number} is open with")
+    saved(page)
+
+    page.get_by_role("button", name="Duplicate").click()
+    expect(page.locator(".note-bar")).to_contain_text("is a copy of")
+    assert Order.objects.latest("id").lines.get().offer == world.backup
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
