@@ -5,15 +5,19 @@ is `writing`, each batch its own short transaction; nothing of it shows until on
 a list that shows nothing, and the next import undoes it first.
 """
 
+import gc
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import batched
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -28,8 +32,9 @@ from orders.price_sheet import BadRow, Problem, Row, Unreadable, rows
 from orders.wake import wake
 
 log = logging.getLogger(__name__)
-# So many rows are one transaction: on a slow disk under load it holds SQLite's only write lock for well under 0.1 s.
-BATCH = 200
+# At most so many rows are one transaction, and fewer where that takes long: see _Pace.
+BATCH = 100
+SLOW, FAST = 0.04, 0.015  # seconds
 PROBLEMS_KEPT = 200
 # An importer renews it with every batch, which takes well under a second; one that has not for so long is dead.
 LEASE = timedelta(seconds=60)
@@ -46,6 +51,10 @@ class Busy(Exception):
 
 class Interrupted(Exception):
     """This import can't go on: the file changed under it, or another importer took it for dead."""
+
+
+class EndsTooMuch(Interrupted):
+    """The list would end more than half of what an earlier list brought to a place: perhaps the file was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ def import_prices(
     name: str = "",
     by: User | None = None,
     skip_bad_rows: bool = False,
+    allow_ending: bool = False,
     upload: PriceList | None = None,
     progress: Progress = no_progress,
 ) -> Outcome:
@@ -94,6 +104,8 @@ def import_prices(
     A file with a bad row is refused whole, unless `skip_bad_rows`; the problems stand on the list either way. Prices of the
     markets, currencies and segments in the file that it does not name end, all at once with those that begin. A skipped row
     ends nothing of its offer, and nothing at all when its offer can't be told: it may be the row that names the price.
+    Raises EndsTooMuch when more than half of the imported prices of one market, currency and segment would end, unless
+    `allow_ending`. Prices that staff made by hand are not counted: the first list may replace them all.
     """
     began = time.monotonic()
     found = upload or PriceList(vendor=vendor, name=name or path.name[:200], imported_by=by)
@@ -109,7 +121,7 @@ def import_prices(
     _begin(found)
     try:
         _undo(vendor)
-        _Writer(found, checked, progress).write(path)
+        _Writer(found, checked, progress, allow_ending=allow_ending).write(path)
     except BaseException as error:
         _give_up(found)
         if isinstance(error, IntegrityError):
@@ -226,27 +238,76 @@ def _is_latest(found: PriceList) -> bool:
     return before is not None and before.sha256 == found.sha256
 
 
-class _Writer:
-    """The second reading. Remembers a number for each price that stays, and one for each offer that was looked at."""
+class _Pace:
+    """How many rows the next transaction takes, by how long the last one held SQLite's only write lock: well under 0.1 s."""
 
-    def __init__(self, found: PriceList, checked: _Checked, progress: Progress) -> None:
-        self._list, self._checked, self._progress = found, checked, progress
+    def __init__(self) -> None:
+        self.size = BATCH
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        collects = gc.isenabled()
+        # A full garbage collection takes 0.2 s; it can wait until the lock is free.
+        gc.disable()
+        try:
+            with transaction.atomic():
+                # Waiting for the lock is over here.
+                began = time.monotonic()
+                yield
+        finally:
+            if collects:
+                gc.enable()
+        self._adapt(time.monotonic() - began)
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds > SLOW:
+            self.size = max(self.size // 2, 1)
+        elif seconds < FAST:
+            self.size = min(self.size * 2, BATCH)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one batch will write, found out and built before the write lock is taken."""
+
+    offers: list[Offer] = field(default_factory=list)
+    prices: list[Price] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+
+
+class _Writer:
+    """The second reading. Remembers a number for each price that stays, one for each offer that was looked at, and the
+    words of offers that change: those are written last, when nothing can refuse the list any more.
+
+    What a batch writes is planned before its transaction. Nobody else can spoil the plan: one importer of a vendor runs at a
+    time, and what staff made meanwhile of the same key the unique constraints refuse.
+    """
+
+    def __init__(self, found: PriceList, checked: _Checked, progress: Progress, *, allow_ending: bool) -> None:
+        self._list, self._checked, self._progress, self._allow_ending = found, checked, progress, allow_ending
         self._staying: set[int] = set()
         self._offers: set[int] = set()
+        self._words: dict[int, tuple[str, str, bool]] = {}
+        self._replaced: Counter[tuple[str, ...]] = Counter()
+        self._pace = _Pace()
 
     def write(self, path: Path) -> None:
         good = (row for row in rows(path) if isinstance(row, Row))
         written = 0
-        for batch in batched(good, BATCH):
-            with transaction.atomic():
+        while batch := list(islice(good, self._pace.size)):
+            plan = self._plan([row for row in batch if not row.is_removed])
+            with self._pace.transaction():
                 self._hold()
-                self._write_batch([row for row in batch if not row.is_removed])
+                self._write_batch(plan)
+            self._offers |= {offer.pk for offer in plan.offers}
             written += len(batch)
             self._progress("written", written)
         if _digest(path) != self._checked.sha256:
             raise Interrupted("The file changed while it was read. Nothing was imported; try again.")
         if self._checked.may_end:
+            self._refuse_to_end_too_much()
             self._end_the_rest()
+        self._write_words()
         self._finish()
 
     def _hold(self) -> None:
@@ -256,58 +317,66 @@ class _Writer:
         if not mine.update(lease_until=clock.now() + LEASE, **counts):
             raise Interrupted("Another import took this one for dead. Nothing of it was imported.")
 
-    def _write_batch(self, batch: Sequence[Row]) -> None:
-        offers = self._offers_of(batch)
+    def _plan(self, batch: Sequence[Row]) -> _Plan:
+        plan = _Plan()
+        offers = self._offers_of(batch, plan)
         listed = {
             _key(price): price
             for price in Price.objects.filter(
-                offer__in={offer.pk for offer in offers.values()},
+                offer__in={offer.pk for offer in offers.values() if offer.pk},
                 market__in={row.market for row in batch},
                 currency__in={row.currency for row in batch},
                 ended_by=None,
             )
         }
-        new, replaced = [], []
         for row in batch:
             price = _price(row, offers[row.product_id, row.sku_id, row.segment], self._list)
-            old = listed.get(_key(price))
+            # An offer that is not written yet has no number, and no prices.
+            old = listed.get(_key(price)) if price.offer_id else None
             if old is None:
                 self._list.added += 1
-                new.append(price)
+                plan.prices.append(price)
             elif (old.term_cost, old.term_price, old.valid_to) == (price.term_cost, price.term_price, price.valid_to):
                 self._list.unchanged += 1
                 self._staying.add(old.pk)
             else:
                 self._list.changed += 1
-                new.append(price)
-                replaced.append(old.pk)
-        # In this order: one price of a key at a time.
-        if replaced:
-            Price.objects.filter(pk__in=replaced).update(ended_by=self._list)
-        Price.objects.bulk_create(new)
+                plan.prices.append(price)
+                plan.replaced.append(old.pk)
+                if old.added_by_id:
+                    self._replaced[row.market, row.currency, row.segment] += 1
+        return plan
 
-    def _offers_of(self, batch: Sequence[Row]) -> dict[tuple[str, str, str], Offer]:
-        """The offers of the rows, made or brought up to date, by product, SKU and segment."""
+    def _write_batch(self, plan: _Plan) -> None:
+        Offer.objects.bulk_create(plan.offers)
+        # In this order: one price of a key at a time.
+        if plan.replaced:
+            Price.objects.filter(pk__in=plan.replaced, ended_by=None).update(ended_by=self._list)
+        Price.objects.bulk_create(plan.prices)
+
+    def _offers_of(self, batch: Sequence[Row], plan: _Plan) -> dict[tuple[str, str, str], Offer]:
+        """The offers of the rows by product, SKU and segment; those that are new go into the plan."""
         existing = Offer.objects.filter(vendor=self._list.vendor, product_id__in={row.product_id for row in batch})
         found = {(offer.product_id, offer.sku_id, offer.segment): offer for offer in existing}
         missing = {(row.product_id, row.sku_id, row.segment): row for row in reversed(batch)}
-        made = self._make([row for key, row in reversed(missing.items()) if key not in found])
-        found |= {(offer.product_id, offer.sku_id, offer.segment): offer for offer in made}
-        self._offers |= {offer.pk for offer in made}
-        changed = []
+        plan.offers = self._make([row for key, row in reversed(missing.items()) if key not in found])
+        found |= {(offer.product_id, offer.sku_id, offer.segment): offer for offer in plan.offers}
         for row in batch:
-            offer = found[row.product_id, row.sku_id, row.segment]
-            is_trial = offer.is_trial and row.is_trial
-            # The first row of an offer has the word; a trial is one whose every price is.
-            is_first = offer.pk not in self._offers
-            self._offers.add(offer.pk)
-            words = (row.title, row.description) if is_first else (offer.title, offer.description)
-            if (offer.title, offer.description, offer.is_trial) != (*words, is_trial):
-                (offer.title, offer.description), offer.is_trial = words, is_trial
-                changed.append(offer)
-        if changed:
-            Offer.objects.bulk_update(changed, ["title", "description", "is_trial"])
+            self._note_words(row, found[row.product_id, row.sku_id, row.segment])
         return found
+
+    def _note_words(self, row: Row, offer: Offer) -> None:
+        """The first row of an offer has the word; a trial is one whose every price is."""
+        if offer.pk is None:
+            offer.is_trial = offer.is_trial and row.is_trial
+            return
+        now = (offer.title, offer.description, offer.is_trial)
+        title, description, is_trial = self._words.get(offer.pk, now)
+        if offer.pk not in self._offers:
+            self._offers.add(offer.pk)
+            title, description = row.title, row.description
+        if (words := (title, description, is_trial and row.is_trial)) != now:
+            self._words[offer.pk] = words
 
     def _make(self, new: Sequence[Row]) -> list[Offer]:
         codes = {row: f"{row.product_id}-{row.sku_id}" for row in new}
@@ -331,23 +400,52 @@ class _Writer:
                     is_trial=row.is_trial,
                 )
             )
-        return Offer.objects.bulk_create(made)
+        return made
+
+    def _refuse_to_end_too_much(self) -> None:
+        """A file that was cut off between two rows looks whole; that much of a catalogue is not ended unasked."""
+        listed, gone = self._replaced.copy(), Counter[tuple[str, ...]]()
+        for pk, added_by, market, currency, segment, product, sku in self._older():
+            if added_by:
+                listed[market, currency, segment] += 1
+                gone[market, currency, segment] += self._is_gone(pk, (market, currency, segment), (product, sku))
+        places = [place for place in sorted(gone) if gone[place] * 2 > listed[place]]
+        if places and not self._allow_ending:
+            numbers = "; ".join(f"{gone[place]} of {listed[place]} prices in {' '.join(place)}" for place in places[:5])
+            more = f" and in {len(places) - 5} more places" if len(places) > 5 else ""
+            raise EndsTooMuch(
+                f"The list would end {numbers}{more}: more than half, as if the file were cut off. Nothing was imported. "
+                "If they shall end, import it again and allow ending."
+            )
 
     def _end_the_rest(self) -> None:
         """End what the file no longer has, of the markets, currencies and segments that are in it."""
+        gone = (pk for pk, _, *scope, product, sku in self._older() if self._is_gone(pk, scope, (product, sku)))
+        while some := list(islice(gone, self._pace.size)):
+            with self._pace.transaction():
+                self._list.ended += Price.objects.filter(pk__in=some, ended_by=None).update(ended_by=self._list)
+                self._hold()
+
+    def _older(self) -> Iterator[tuple[Any, ...]]:
+        """The vendor's prices of before this list that it has not replaced: number, list, market, currency, segment, product, SKU."""
         of_vendor = Price.objects.filter(offer__vendor=self._list.vendor, ended_by=None).exclude(added_by=self._list)
-        fields = ("pk", "market", "currency", "offer__segment", "offer__product_id", "offer__sku_id")
+        fields = ("pk", "added_by", "market", "currency", "offer__segment", "offer__product_id", "offer__sku_id")
         last = 0
         while found := list(of_vendor.filter(pk__gt=last).order_by("pk").values_list(*fields)[:BATCH]):
+            yield from found
             last = found[-1][0]
-            gone = [pk for pk, *scope, product, sku in found if self._is_gone(pk, scope, (product, sku))]
-            if gone:
-                with transaction.atomic():
-                    self._list.ended += Price.objects.filter(pk__in=gone, ended_by=None).update(ended_by=self._list)
-                    self._hold()
 
     def _is_gone(self, pk: int, scope: Iterable[str], sku: tuple[str, str]) -> bool:
         return pk not in self._staying and tuple(scope) in self._checked.scope and sku not in self._checked.spared
+
+    def _write_words(self) -> None:
+        """Titles and descriptions of offers that were there already."""
+        names = ("title", "description", "is_trial")
+        changed = (Offer(pk=pk, **dict(zip(names, words, strict=True))) for pk, words in self._words.items())
+        while some := list(islice(changed, self._pace.size)):
+            with self._pace.transaction():
+                self._hold()
+                Offer.objects.bulk_update(some, names)
 
     def _finish(self) -> None:
         """The moment from which everything shows, and what ended is gone: one UPDATE."""
@@ -390,7 +488,7 @@ def upload_path(found: PriceList) -> Path:
     return settings.VAR_DIR / "price_lists" / f"{found.pk}.csv"
 
 
-def keep_upload(found: PriceList, chunks: Iterable[bytes], *, skip_bad_rows: bool) -> None:
+def keep_upload(found: PriceList, chunks: Iterable[bytes], *, skip_bad_rows: bool, allow_ending: bool) -> None:
     """Store an uploaded list and wake the worker. In the caller's transaction: without it the file means nothing."""
     found.state, found.started_at = State.WAITING, clock.now()
     found.save()
@@ -398,10 +496,10 @@ def keep_upload(found: PriceList, chunks: Iterable[bytes], *, skip_bad_rows: boo
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.writelines(chunks)
-    wake(IMPORT_UPLOAD, found.pk, skip_bad_rows)
+    wake(IMPORT_UPLOAD, found.pk, skip_bad_rows, allow_ending)
 
 
-def import_upload(pk: int, *, skip_bad_rows: bool) -> None:
+def import_upload(pk: int, *, skip_bad_rows: bool, allow_ending: bool = False) -> None:
     """What the worker does. Never raises for a bad file: the list says what came of it."""
     found = PriceList.objects.select_related("vendor").filter(pk=pk, state=State.WAITING).first()
     if found is None:
@@ -414,7 +512,7 @@ def import_upload(pk: int, *, skip_bad_rows: bool) -> None:
             PriceList.objects.filter(pk=pk).update(rows=number)
 
     try:
-        import_prices(path, found.vendor, skip_bad_rows=skip_bad_rows, upload=found, progress=progress)
+        import_prices(path, found.vendor, skip_bad_rows=skip_bad_rows, allow_ending=allow_ending, upload=found, progress=progress)
         PriceList.objects.filter(pk=pk).update(rows=found.rows)
     except (Busy, Interrupted) as error:
         _refuse(found, str(error))

@@ -112,7 +112,11 @@ def _waiting(order: Order) -> SecondLine:
             return SecondLine(f"Vendor busy, try {attempt.try_number} of {MAX_TRIES} at {_clock_time(attempt.next_action_at)}")
         if attempt.state == AttemptState.PREPARED and attempt.account.is_paused:
             return SecondLine(f"Waiting: our login at {attempt.vendor} is being renewed")
-    return SecondLine("Waiting for our staff," if _staff_alone(waiting) else "Waiting for vendor,", order.placed_at)
+    if paused := [attempt for attempt in waiting if not _has_api(attempt) and attempt.account.is_paused and not attempt.sent_at]:
+        return SecondLine(f"Waiting: our ordering from {paused[0].vendor} is paused")
+    if waiting and not all(_has_api(attempt) for attempt in waiting):
+        return SecondLine(f"Waiting for {_names(waiting)},", order.placed_at)
+    return SecondLine("Waiting for vendor,", order.placed_at)
 
 
 def _has_api(attempt: PurchaseAttempt) -> bool:
@@ -126,8 +130,14 @@ def _staff_alone(waiting: list[PurchaseAttempt]) -> bool:
 
 def _refused_elsewhere(order: Order, refused: PurchaseAttempt, waiting: list[PurchaseAttempt]) -> str:
     items = sum(1 for line in order.lines.all() if line.offer.vendor_id == refused.vendor_id)
-    names = ", ".join(dict.fromkeys(str(attempt.vendor) if _has_api(attempt) else "our staff" for attempt in waiting))
-    return f"{refused.vendor} refused {items} item{'s' if items != 1 else ''}, waiting for {names}"
+    return f"{refused.vendor} refused {items} item{'s' if items != 1 else ''}, waiting for {_names(waiting)}"
+
+
+def _names(waiting: list[PurchaseAttempt]) -> str:
+    """ "our staff and Microsoft": whoever has not answered; for a vendor without an API that is our staff, who come first."""
+    by_hand = ["our staff"] if any(not _has_api(attempt) for attempt in waiting) else []
+    names = list(dict.fromkeys([*by_hand, *(str(attempt.vendor) for attempt in waiting if _has_api(attempt))]))
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _clock_time(instant: datetime) -> str:
@@ -140,24 +150,25 @@ def _clock_time(instant: datetime) -> str:
 def steps(order: Order) -> list[Step]:
     """Ordered, sent, the vendor's word, completed: where the order stands on its way."""
     sent = min((attempt.sent_at for attempt in order.attempts.all() if attempt.sent_at), default=None)
+    handed, decided = _step_words(order)
     ordered = Step("Ordered", "done" if order.placed_at else "now", order.placed_at or order.created_at)
     match order.status:
         case OrderStatus.PROVISIONING_STARTED:
             rest = [
-                Step("Sent to vendor", "done" if sent else "now", sent),
-                Step("Vendor approval", "now" if sent else ""),
+                Step(handed, "done" if sent else "now", sent),
+                Step(decided, "now" if sent else ""),
                 Step("Completed"),
             ]
         case OrderStatus.PROVISIONING_FAILED:
             label = "Refused" if sent else "Stopped"
-            rest = [Step("Sent to vendor", "done" if sent else "", sent), Step(label, "failed", order.changed_at), Step("Completed")]
+            rest = [Step(handed, "done" if sent else "", sent), Step(label, "failed", order.changed_at), Step("Completed")]
         case OrderStatus.PROVISIONING_FINISHED:
-            rest = [Step("Sent to vendor", "done", sent), Step("Vendor approval", "done", order.changed_at), Step("Completed", "now")]
+            rest = [Step(handed, "done", sent), Step(decided, "done", order.changed_at), Step("Completed", "now")]
         case OrderStatus.COMPLETED:
-            rest = [Step("Sent to vendor", "done", sent), Step("Vendor approval", "done"), Step("Completed", "done", order.closed_at)]
+            rest = [Step(handed, "done", sent), Step(decided, "done"), Step("Completed", "done", order.closed_at)]
         case OrderStatus.COMPLETED_WITH_ERRORS:
             rest = [
-                Step("Sent to vendor", "done" if sent else "", sent),
+                Step(handed, "done" if sent else "", sent),
                 Step("Partly refused" if _bought_something(order) else "Refused", "failed"),
                 Step("Completed with Errors", "done", order.closed_at),
             ]
@@ -166,8 +177,16 @@ def steps(order: Order) -> list[Step]:
             ordered = Step("Started", "done", order.created_at)
         case _:
             ordered = Step("Started", "now", order.created_at)
-            rest = [Step("Ordered"), Step("Sent to vendor"), Step("Vendor approval"), Step("Completed")]
+            rest = [Step("Ordered"), Step(handed), Step(decided), Step("Completed")]
     return [ordered, *rest]
+
+
+def _step_words(order: Order) -> tuple[str, str]:
+    """What handing over and deciding are called: where every item is ordered by hand, no vendor hears of it from us directly."""
+    vendors = [line.offer.vendor for line in order.lines.all()]
+    if vendors and not any(vendor.capabilities.has_api for vendor in vendors):
+        return "With our staff", "Staff approval"
+    return "Sent to vendor", "Vendor approval"
 
 
 def _bought_something(order: Order) -> bool:

@@ -11,8 +11,8 @@ def run_attempt(attempt_id: int) -> None:
 
 
 @task()
-def import_price_list(price_list_id: int, skip_bad_rows: bool) -> None:
-    pricing.import_upload(price_list_id, skip_bad_rows=skip_bad_rows)
+def import_price_list(price_list_id: int, skip_bad_rows: bool, allow_ending: bool = False) -> None:
+    pricing.import_upload(price_list_id, skip_bad_rows=skip_bad_rows, allow_ending=allow_ending)
 
 
 @task()

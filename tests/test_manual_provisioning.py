@@ -12,9 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from orders import clock as portal_clock
-from orders import lifecycle, provisioning, purchasing
+from orders import lifecycle, progress, provisioning, purchasing
 from orders.lifecycle import Refusal
-from orders.models import AttemptState, Order, OrderEvent, PurchaseAttempt, StaffVerdict, Subscription, User
+from orders.models import AttemptState, Order, OrderEvent, PurchaseAttempt, StaffVerdict, Subscription, User, VendorAccount
 from orders.provisioning import AlreadyAnswered, UsedReference
 from orders.statuses import OrderStatus
 from tests.harness.clock import Clock
@@ -69,6 +69,41 @@ def test_it_waits_for_staff_and_says_so(world: World) -> None:
     assert order.events.first().name == "with_staff"
     assert attempt.next_action_at > portal_clock.now()
     assert not attempt.exchanges.exists()
+
+
+def steps_of(order: Order) -> list[str]:
+    return [step.label for step in progress.steps(again(order))]
+
+
+def test_the_steps_name_our_staff_where_no_vendor_has_an_api(world: World) -> None:
+    order, _ = waiting(world)
+    assert steps_of(order) == ["Ordered", "With our staff", "Staff approval", "Completed"]
+    mixed, _ = waiting(world, world.line())
+    assert steps_of(mixed) == ["Ordered", "Sent to vendor", "Vendor approval", "Completed"]
+
+
+def test_an_order_of_both_kinds_names_who_has_not_answered(world: World) -> None:
+    order, _ = waiting(world, world.line())
+    assert words(order) == "Waiting for our staff and Northgate Backup,"
+    verdict_done(order.attempts.get(vendor=world.northgate))
+    assert words(order) == "Waiting for our staff,"
+
+
+def test_a_paused_account_says_so_until_staff_have_the_order(world: World) -> None:
+    order = lifecycle.place(cart_of(world, world.line(manual_price(world))), by=world.harbour.manager)
+    VendorAccount.objects.filter(vendor__code="larkfield").update(is_paused=True)
+    assert words(order) == "Waiting: our ordering from Larkfield Telecom is paused"
+
+
+def test_an_order_of_both_kinds_whose_manual_items_are_refused_is_completed_with_errors(world: World) -> None:
+    order, attempt = waiting(world, world.line())
+    verdict_done(order.attempts.get(vendor=world.northgate))
+    assert again(order).status == OrderStatus.PROVISIONING_STARTED
+    refuse(attempt, 1, world.staff)
+    refuse(attempt, 2, world.staff)
+    go_on()
+    assert (again(order).status, words(order)) == (OrderStatus.COMPLETED_WITH_ERRORS, "Provisioning failed: 2 of 3 items")
+    assert Subscription.objects.filter(line__order=order).count() == 1
 
 
 def test_all_approved_is_completed_with_reference_and_dates(world: World) -> None:

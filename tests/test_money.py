@@ -145,3 +145,47 @@ def test_a_price_exactly_on_the_half_is_rounded_up(data: some.DataObject, term: 
     assert exact * 200 % 2 == 1
     found = money.unit_price(Decimal(price).scaleb(-4), name, "monthly", "EUR", Decimal(10_000 - left).scaleb(-2))
     assert found == Decimal(half_up(exact, "EUR")).scaleb(-2)
+
+
+# --- whole orders, in scaled integers
+
+
+def rounded(numerator: int, denominator: int) -> int:
+    """The quotient, half up."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+order_lines = some.lists(
+    some.tuples(
+        some.sampled_from([*sorted(PERIODS), ("P1M", "none")]),
+        some.integers(1, 100_000),  # quantity
+        some.integers(0, 10**9),  # list price, ten thousandths
+        some.integers(0, 10**9),  # cost, ten thousandths
+    ),
+    max_size=8,
+)
+
+
+@given(order_lines, hundredths_of_percent, some.booleans(), some.integers(0, 50_000), currencies)
+def test_the_sums_of_an_order_are_what_whole_numbers_say(
+    lines: list[tuple[tuple[str, str], int, int, int]], rate: int, is_from_cost: bool, markup: int, currency: str
+) -> None:
+    scale = 10 ** DIGITS[currency]
+    priced, due, taxes, per = [], 0, 0, dict.fromkeys(("monthly", "annual", "triennial"), 0)
+    for (term, cycle), quantity, listed, cost in lines:
+        # The term price in units of 10 to the power of minus 8.
+        exact = cost * (10_000 + markup) if is_from_cost else listed * 10_000
+        unit = 0 if cycle == "none" else rounded(exact * scale, 10**8 * PERIODS[term, cycle])
+        tax = rounded(unit * quantity * rate, 10_000)
+        due, taxes = due + unit * quantity, taxes + tax
+        if cycle in per:
+            per[cycle] += unit * quantity
+        pricing = "cost" if is_from_cost else "list"
+        whole = money.term_price(Decimal(listed).scaleb(-4), Decimal(cost).scaleb(-4), pricing, Decimal(markup).scaleb(-2))
+        amount = money.unit_price(whole, term, cycle, currency) * quantity
+        found_tax = money.tax(amount, Decimal(rate).scaleb(-2), currency)
+        assert (amount * scale, found_tax * scale) == (unit * quantity, tax)
+        priced.append(money.PricedLine(cycle, amount, found_tax))
+    sums = money.totals(priced, currency)
+    found = (sums.due_now, sums.tax_now, sums.per_month, sums.per_year, sums.per_three_years, sums.first_payment)
+    assert [amount * scale for amount in found] == [due, taxes, *per.values(), due + taxes]

@@ -37,8 +37,8 @@ def upload(client: Client, world: World, content: bytes, name: str = "june.csv",
 def work() -> None:
     """What the worker does with each task that waits."""
     for result in DBTaskResult.objects.filter(task_path=pricing.IMPORT_UPLOAD):
-        pk, skip = result.args_kwargs["args"]
-        pricing.import_upload(pk, skip_bad_rows=skip)
+        pk, skip, allow = result.args_kwargs["args"]
+        pricing.import_upload(pk, skip_bad_rows=skip, allow_ending=allow)
 
 
 def test_an_upload_waits_for_the_worker_and_its_page_follows(staff: Client, world: World, content: Any) -> None:
@@ -82,6 +82,20 @@ def test_the_checkbox_skips_bad_rows(staff: Client, world: World, content: Any) 
     work()
     [found] = PriceList.objects.all()
     assert (found.state, found.added, found.skipped) == (State.CURRENT, 1, 1)
+
+
+def test_a_list_that_ends_most_prices_is_refused_unless_the_box_is_ticked(staff: Client, world: World, content: Any) -> None:
+    upload(staff, world, content(row(), row(SkuId="3"), row(SkuId="4")))
+    work()
+    upload(staff, world, content(row()))
+    work()
+    refused = PriceList.objects.first()
+    assert refused is not None
+    assert HtmlPage(staff.get(f"/admin/orders/pricelist/{refused.pk}/change/")).says("2 of 3 prices in NL EUR Commercial")
+    assert Price.objects.listed().filter(added_by__isnull=False).count() == 3
+    upload(staff, world, content(row()), allow_ending="on")
+    work()
+    assert Price.objects.listed().filter(added_by__isnull=False).count() == 1
 
 
 @pytest.mark.parametrize("nonsense", [b"PK\x03\x04", b"\xff" * 3000, b"a;b\n", bytes(range(256)) * 20])

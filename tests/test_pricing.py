@@ -503,7 +503,56 @@ def test_a_file_that_changes_between_the_two_readings_is_not_imported(world: Wor
     assert listed() == []
 
 
+def test_the_words_of_an_offer_change_only_when_nothing_can_refuse_the_list(world: World, file: Any) -> None:
+    pricing.import_prices(file(row(), row(SkuId="3"), row(SkuId="4")), world.microsoft)
+    with pytest.raises(pricing.EndsTooMuch):
+        pricing.import_prices(file(row(SkuTitle="Another")), world.microsoft)
+    assert set(Offer.objects.filter(product_id="CFQ7TTC0TEST").values_list("title", flat=True)) == {"Mail Plan 1"}
+
+
+def test_what_staff_write_while_a_batch_is_planned_is_not_doubled(world: World, file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pricing.import_prices(file(row()), world.microsoft)
+    planned = pricing._Writer._plan
+
+    def meddle(self: Any, batch: Any) -> Any:
+        plan = planned(self, batch)
+        Price.objects.filter(added_by__isnull=False, ended_by=None).update(term_price=Decimal(55))
+        return plan
+
+    monkeypatch.setattr(pricing._Writer, "_plan", meddle)
+    pricing.import_prices(file(row(ERP="60")), world.microsoft)
+    assert [price.term_price for price in listed()] == [Decimal(60)]
+
+
+# --- a list that ends too much
+
+
+def test_a_list_that_would_end_more_than_half_of_a_place_is_refused_with_the_numbers(world: World, file: Any) -> None:
+    pricing.import_prices(file(*rows(9), *rows(2, Market="BE")), world.microsoft)
+    before = listed()
+    with pytest.raises(pricing.EndsTooMuch, match="The list would end 5 of 9 prices in NL EUR Commercial: more than half"):
+        pricing.import_prices(file(*rows(4, ERP="50"), *rows(1, Market="BE")), world.microsoft)
+    assert listed() == before
+    outcome = pricing.import_prices(file(*rows(4, ERP="50"), *rows(1, Market="BE")), world.microsoft, allow_ending=True)
+    assert (outcome.price_list.changed, outcome.price_list.ended) == (4, 6)
+
+
+def test_half_of_a_place_may_end_unasked(world: World, file: Any) -> None:
+    pricing.import_prices(file(*rows(8)), world.microsoft)
+    assert pricing.import_prices(file(*rows(4, ERP="50")), world.microsoft).price_list.ended == 4
+
+
 # --- how much it costs
+
+
+def test_a_batch_shrinks_when_the_lock_was_held_long_and_grows_again() -> None:
+    pace = pricing._Pace()
+    for seconds, size in ((0.05, 50), (0.2, 25), (0.03, 25), (0.01, 50), (0.01, 100), (0.01, 100)):
+        pace._adapt(seconds)
+        assert pace.size == size
+    for _ in range(20):
+        pace._adapt(9)
+    assert pace.size == 1
 
 
 @contextmanager

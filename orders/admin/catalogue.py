@@ -155,6 +155,9 @@ class UploadForm(UploadFormBase):
 
     file = forms.FileField(help_text="Microsoft’s licence price list as downloaded (CSV), unpacked.")
     skip_bad_rows = forms.BooleanField(required=False, help_text="Import the good rows even if others can’t be read.")
+    allow_ending = forms.BooleanField(
+        required=False, help_text="Import the list even if more than half of the prices of a market that it covers end."
+    )
 
     class Meta:
         model = PriceList
@@ -176,7 +179,7 @@ class PriceListAdmin(StaffAdmin):
     list_select_related = ("vendor", "imported_by")
     search_fields = ("name", "markets")
     ordering = ("-id",)
-    upload_fieldsets = ((None, {"fields": ("vendor", "file", "skip_bad_rows")}),)
+    upload_fieldsets = ((None, {"fields": ("vendor", "file", "skip_bad_rows", "allow_ending")}),)
     fieldsets = (
         (None, {"fields": ("name", "vendor", "status", "markets", "imported_by", "started_at", "finished_at")}),
         ("Rows", {"fields": ("rows", "added", "changed", "ended", "unchanged", "skipped")}),
@@ -200,7 +203,8 @@ class PriceListAdmin(StaffAdmin):
     def save_model(self, request: HttpRequest, obj: PriceList, form: Any, change: bool) -> None:
         file = form.cleaned_data["file"]
         obj.name, obj.imported_by = "".join(c for c in file.name if c.isprintable())[:200], request.user  # type: ignore[assignment]
-        pricing.keep_upload(obj, file.chunks(), skip_bad_rows=form.cleaned_data["skip_bad_rows"])
+        options = {name: form.cleaned_data[name] for name in ("skip_bad_rows", "allow_ending")}
+        pricing.keep_upload(obj, file.chunks(), **options)
 
     def response_add(self, request: HttpRequest, obj: PriceList, post_url_continue: str | None = None) -> HttpResponse:
         self.message_user(request, "The list was uploaded. The worker reads it now; this page follows.")

@@ -18,6 +18,9 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--vendor", default="microsoft", help="Code of the vendor whose list it is (default microsoft).")
         parser.add_argument("--skip-bad-rows", action="store_true", help="Import the good rows of a file that has bad ones.")
+        parser.add_argument(
+            "--allow-ending", action="store_true", help="Also a list that ends more than half of the prices of a market that it covers."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         vendor = Vendor.objects.filter(code=options["vendor"]).first()
@@ -25,7 +28,13 @@ class Command(BaseCommand):
             known = ", ".join(Vendor.objects.order_by("code").values_list("code", flat=True)) or "none yet"
             raise CommandError(f"There is no vendor with the code {options['vendor']}. Known: {known}.")
         try:
-            outcome = pricing.import_prices(options["file"], vendor, skip_bad_rows=options["skip_bad_rows"], progress=self._progress)
+            outcome = pricing.import_prices(
+                options["file"],
+                vendor,
+                skip_bad_rows=options["skip_bad_rows"],
+                allow_ending=options["allow_ending"],
+                progress=self._progress,
+            )
         except (pricing.Busy, pricing.Interrupted) as error:
             raise CommandError(str(error)) from None
         self._end_progress()
