@@ -1,0 +1,94 @@
+"""Saving while somebody types: one order however often it arrives, never over a colleague's, never what was not asked for."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from orders import lifecycle
+from orders.models import Customer, Order
+from orders.statuses import OrderStatus
+from tests.harness.world import World, again, order_in
+from tests.views.test_forms import NEW, opened, order_data
+from tests.walls.pages import HtmlPage, text_of, value_of
+from tests.walls.state import state
+
+
+@pytest.fixture
+def manager(client: Client, world: World) -> Client:
+    client.force_login(world.harbour.manager)
+    return client
+
+
+def autosave(world: World, **changes: Any) -> dict[str, Any]:
+    return order_data(world, action="autosave", **changes)
+
+
+def said(response: Any) -> str:
+    return text_of(HtmlPage(response).by_id("save-state"))
+
+
+def test_the_first_autosave_makes_the_order_and_a_repeat_whose_answer_was_lost_goes_on_with_it(manager: Client, world: World) -> None:
+    first = manager.post(NEW, autosave(world))
+    order = Order.objects.get()
+    assert first["HX-Replace-Url"] == f"/orders/{order.number}/edit/"
+    assert value_of(HtmlPage(first).by_id("id_version")) == str(order.version)
+    assert (said(first), first["X-Saved"]) == ("Saved", "yes")
+    again_ = manager.post(NEW, autosave(world, lines_0_quantity="9"))
+    assert again_["HX-Replace-Url"] == f"/orders/{order.number}/edit/"
+    assert Order.objects.get().lines.get().quantity == 9
+    # The button that is pressed before the answer came leads to the same order.
+    pressed = manager.post(NEW, order_data(world, action="review", lines_0_quantity="10"))
+    assert pressed["Location"] == f"/orders/{order.number}/place/"
+    assert Order.objects.get().lines.get().quantity == 10
+    # And an autosave that was overtaken by the button changes nothing.
+    before = state()
+    assert said(manager.post(NEW, autosave(world, lines_0_quantity="9"))) != "Saved"
+    assert state() == before
+
+
+def test_what_is_not_finished_is_not_saved_and_says_so(manager: Client, world: World) -> None:
+    before = state()
+    for changes in ({"lines_0_quantity": "x"}, {"customer": ""}, {"lines_0_offer": ""}):
+        response = manager.post(NEW, autosave(world, **changes))
+        assert response.status_code == 200
+        assert said(response).startswith("Not saved yet")
+        assert "X-Saved" not in response
+    assert state() == before
+
+
+def test_a_form_is_never_stale_against_itself_and_always_against_a_colleague(manager: Client, world: World) -> None:
+    order = order_in(OrderStatus.DRAFT, world)
+    path, sent = opened(manager, order)
+    typed = sent | {"action": "autosave"}
+    assert said(manager.post(path, typed | {"lines-0-quantity": "3"})) == "Saved"
+    # The answer was lost: the form comes again with the version that it had.
+    assert said(manager.post(path, typed | {"lines-0-quantity": "4"})) == "Saved"
+    assert order.lines.get().quantity == 4
+
+    lifecycle.edit(order, [world.line(quantity=40)], by=world.harbour.admin, version=again(order).version)
+    before = state()
+    refused = manager.post(path, typed | {"lines-0-quantity": "5"})
+    assert "somebody else changed this order" in said(refused)
+    assert state() == before
+    shown = value_of(HtmlPage(refused).field("their_version"))
+    assert shown == str(again(order).version)
+
+    # "Save mine" is over the version that was shown, not over a still later one.
+    lifecycle.edit(order, [world.line(quantity=41)], by=world.harbour.admin, version=int(shown))
+    mine = sent | {"lines-0-quantity": "5", "action": "keep-mine", "token": "mine"}
+    assert manager.post(path, mine | {"their_version": shown}).status_code == 409
+    assert order.lines.get().quantity == 41
+    now = str(again(order).version)
+    assert manager.post(path, mine | {"their_version": now}).status_code == 302
+    assert order.lines.get().quantity == 5
+
+
+def test_a_failed_order_and_its_customer_are_saved_by_the_buttons_only(manager: Client, world: World) -> None:
+    for status in (OrderStatus.PROVISIONING_FAILED, OrderStatus.DRAFT):
+        order = order_in(status, world)
+        path, sent = opened(manager, order)
+        response = manager.post(path, sent | {"action": "autosave", "city": "Elders", "lines-0-quantity": "3"})
+        assert said(response) != "Saved", status
+        assert Customer.objects.get(pk=order.customer_id).city != "Elders"
+    assert "X-Saved" not in response
