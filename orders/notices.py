@@ -116,7 +116,7 @@ def written(notices: Sequence[Notice]) -> mail.PortalMail:
             left = len(told) - len(parts)
             more = [f"And {left} more: {mail.link(reverse('orders:order-list'))}?view=attention"] if left else []
             body = "\n\n----\n\n".join([f"{subject}.", *parts, *more])
-    reason = f"You get this mail because {seller.name} asked for it. Our staff can change who is told."
+    reason = f"You get this mail because {seller.name} asked for it. A seller admin can change that in Settings."
     return mail.PortalMail(seller, notices[0].recipient, subject, f"{body}\n\n--\n{mail.one_line(reason, 300)}\n")
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from orders.views import catalogue, customers, demo_mail, health, help, order_actions, order_form, order_list, order_page
+from orders.views import catalogue, customers, demo_mail, health, help, order_actions, order_form, order_list, order_page, settings
 
 app_name = "orders"
 urlpatterns = [
@@ -32,6 +32,7 @@ urlpatterns = [
     path("help/statuses/", help.help_statuses, name="help-statuses"),
     path("help/failures/", help.help_failures, name="help-failures"),
     path("help/sandbox/", help.help_sandbox, name="help-sandbox"),
+    path("settings/", settings.company, name="settings"),
     path("demo/mail/", demo_mail.sent, name="demo-mail"),
     path("healthz", health.healthz, name="healthz"),
 ]

@@ -149,7 +149,7 @@ def expected(address: Address, method: str, actor: str, whose: str) -> set[int]:
         return staff_door(address, method, actor, whose)
     if rule.kind != Kind.PUBLIC and actor == "anonymous":
         return {302}
-    is_seller_page = rule.kind in {Kind.SELLER_READ, Kind.SELLER_WRITE}
+    is_seller_page = rule.kind in {Kind.SELLER_READ, Kind.SELLER_WRITE, Kind.SELLER_MANAGE}
     if is_seller_page and actor in {"staff", "former"}:
         return {403}
     if method not in rule.methods:
@@ -157,7 +157,7 @@ def expected(address: Address, method: str, actor: str, whose: str) -> set[int]:
         return {405, 200} if method == "OPTIONS" and not is_seller_page else {405}
     if whose in {"theirs", "missing"}:
         return {404}
-    if rule.kind == Kind.SELLER_WRITE and actor == "viewer":
+    if (rule.kind == Kind.SELLER_WRITE and actor == "viewer") or (rule.kind == Kind.SELLER_MANAGE and actor != "admin"):
         return {403}
     return let_through(address, method, actor)
 
@@ -170,7 +170,7 @@ def let_through(address: Address, method: str, actor: str) -> set[int]:
     if address.name == "orders:order-live":
         return {204}
     rule = address.rule()
-    if rule is not None and rule.kind == Kind.SELLER_WRITE and (address.arguments or method == "POST"):
+    if rule is not None and rule.kind in {Kind.SELLER_WRITE, Kind.SELLER_MANAGE} and (address.arguments or method == "POST"):
         return {200, 409} if method in SAFE else {200, 302, 409, 422}
     return {200}
 
@@ -219,6 +219,8 @@ def changes_something(address: Address, method: str, actor: str, whose: str) -> 
         return actor == "staff" and method not in SAFE
     if address.name == "logout":
         return method == "POST"
+    if rule.kind == Kind.SELLER_MANAGE:
+        return method == "POST" and actor == "admin"
     return rule.kind == Kind.SELLER_WRITE and method == "POST" and actor in WRITERS and whose in {"mine", "none"}
 
 

@@ -42,11 +42,12 @@ NAMES = (
 
 
 class PercentField(forms.DecimalField):
-    """0 to 100 with at most two decimals, typed with a point or a comma. Python would also read 1_0 and 1e1."""
+    """0 to 100, or to `highest`, with at most two decimals, typed with a point or a comma. Python would also read 1_0 and 1e1."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=0, max_value=100, max_digits=5, decimal_places=2, **kwargs)
-        self.error_messages |= {"invalid": "Write a number from 0 to 100.", "required": "Write a number from 0 to 100."}
+    def __init__(self, *, highest: int = 100, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=highest, max_digits=6, decimal_places=2, **kwargs)
+        words = f"Write a number from 0 to {highest}."
+        self.error_messages |= {"invalid": words, "required": words}
 
     def to_python(self, value: Any) -> Any:
         text = str(value if value is not None else "").strip().replace(",", ".")

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     PUBLIC = "public"  # anybody, signed in or not
     SELLER_READ = "seller reads"  # every member of a seller
     SELLER_WRITE = "seller writes"  # account managers and seller admins; a viewer gets 403 on every method that the address has
+    SELLER_MANAGE = "seller manages"  # seller admins only
     SIGNED_IN = "signed in"  # whoever has a session, with a seller or without
     STAFF = "staff"
 
@@ -65,6 +66,7 @@ RULES = {
     "orders:help-statuses": rule(Kind.SELLER_READ, READ),
     "orders:help-failures": rule(Kind.SELLER_READ, READ),
     "orders:help-sandbox": rule(Kind.SELLER_READ, READ),
+    "orders:settings": rule(Kind.SELLER_MANAGE, FORM),
     "orders:demo-mail": rule(Kind.SELLER_READ, READ),
 }
 # Django's own pages of the admin; all are for staff only.

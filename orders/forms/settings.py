@@ -1,0 +1,88 @@
+"""What a seller admin sets for the whole seller."""
+
+from typing import Any, ClassVar
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+
+from orders import clock, contacts, formats
+from orders.forms.customers import PercentField
+from orders.models import Seller, SettingsChange, User
+from orders.money import CURRENCIES
+
+MOST_RECIPIENTS = 20
+LONGEST_SHOWN = 80
+PARTS = (
+    ("Company", ("currency", "time_zone", "language")),
+    ("Prices and tax", ("pricing", "markup_percent", "margin_floor_percent", "tax_rate")),
+    ("Quotes", ("terms", "looks_first")),
+    ("Mail about failed orders", ("mails_creator", "mail_recipients")),
+)
+
+
+class SettingsForm(forms.ModelForm[Seller]):
+    """All settings on one page; what a change means stands beside it."""
+
+    currency = forms.ChoiceField(choices=CURRENCIES, help_text="Of new customers. Those that you have keep theirs.")
+    time_zone = forms.ChoiceField(choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name])
+    language = forms.ChoiceField(label="Dates and numbers", choices=list(formats.LOCALES.items()))
+    tax_rate = PercentField(label="Tax in percent", help_text="Of new customers. Those that you have keep theirs.")
+    markup_percent = PercentField(label="Markup on cost in percent", highest=1000, help_text="Where customers pay cost plus markup.")
+    margin_floor_percent = PercentField(label="Margin floor in percent", help_text="A quote below it needs a seller admin.")
+    mail_recipients = forms.CharField(
+        label="Also tell", required=False, widget=forms.Textarea(attrs={"rows": 4}), help_text="E-mail addresses, one a line."
+    )
+
+    class Meta:
+        model = Seller
+        fields = [field for _, names in PARTS for field in names]
+        labels: ClassVar[dict[str, str]] = {
+            "pricing": "Customers pay",
+            "looks_first": "Look first",
+            "mails_creator": "Tell whoever placed the order",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["mail_recipients"] = "\n".join(self.instance.mail_recipients)
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.Textarea | forms.TextInput | forms.NumberInput):
+                field.widget.attrs.setdefault("autocomplete", "off")
+
+    def clean_mail_recipients(self) -> list[str]:
+        found: list[str] = []
+        for line in self.cleaned_data["mail_recipients"].replace(",", "\n").splitlines():
+            if not (text := line.strip()):
+                continue
+            try:
+                found.append(contacts.email(text, reserved=settings.RESERVED_TOP_LEVEL_DOMAINS).lower())
+            except contacts.NotUsable as error:
+                raise forms.ValidationError(f"{text[:LONGEST_SHOWN]}: {error}") from error
+        found = list(dict.fromkeys(found))
+        if len(found) > MOST_RECIPIENTS:
+            raise forms.ValidationError(f"At most {MOST_RECIPIENTS} addresses; these are {len(found)}. Use the address of a group.")
+        return found
+
+    def save_by(self, actor: User) -> Seller:
+        """Save, and write down who changed what. The caller holds a transaction."""
+        before = Seller.objects.get(pk=self.instance.pk)
+        seller = self.save()
+        now = clock.now()
+        SettingsChange.objects.bulk_create(
+            SettingsChange(seller=seller, name=name, actor=actor, actor_name=actor.name, text=self._change(name, before, seller), at=now)
+            for name in self.fields
+            if getattr(before, name) != getattr(seller, name)
+        )
+        return seller
+
+    def _change(self, name: str, before: Seller, after: Seller) -> str:
+        label = self.fields[name].label or name
+        return f"{label}: {_short(getattr(before, name))} became {_short(getattr(after, name))}"[:500]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return (text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…") or "nothing"
