@@ -25,7 +25,9 @@ class SettingsForm(forms.ModelForm[Seller]):
     """All settings on one page; what a change means stands beside it."""
 
     currency = forms.ChoiceField(choices=CURRENCIES, help_text="Of new customers. Those that you have keep theirs.")
-    time_zone = forms.ChoiceField(choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name])
+    time_zone = forms.ChoiceField(
+        choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name or name == "UTC"]
+    )
     language = forms.ChoiceField(label="Dates and numbers", choices=list(formats.LOCALES.items()))
     tax_rate = PercentField(label="Tax in percent", help_text="Of new customers. Those that you have keep theirs.")
     markup_percent = PercentField(label="Markup on cost in percent", highest=1000, help_text="Where customers pay cost plus markup.")
