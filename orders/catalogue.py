@@ -37,17 +37,16 @@ def place_of(seller: Seller, customer_code: str = "") -> Place:
 
 
 def prices_at(place: Place) -> PriceQuerySet:
-    """What is sold there now."""
-    return Price.objects.valid_at(clock.now()).filter(market=place.market, currency=place.currency)
+    """What is sold there now, in the order in which it began: the last of two that are valid at once counts."""
+    prices = Price.objects.valid_at(clock.now()).filter(market=place.market, currency=place.currency)
+    return prices.order_by(F("valid_from").asc(nulls_first=True), "pk")
 
 
 def listed_for(order: Order) -> dict[tuple[int, str, str], Price]:
     """Today's prices of the order's offers for its customer, by offer, term and billing cycle: one query."""
     place = Place(order.customer.country, order.currency)
     prices = prices_at(place).filter(offer__in={line.offer_id for line in order.lines.all()}).select_related("offer__vendor")
-    # The one that began last counts where two are valid at once.
-    ordered = prices.order_by(F("valid_from").asc(nulls_first=True), "pk")
-    return {(price.offer_id, price.term, price.billing_cycle): price for price in ordered}
+    return {(price.offer_id, price.term, price.billing_cycle): price for price in prices}
 
 
 # --- filters

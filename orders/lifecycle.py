@@ -4,7 +4,8 @@ Shape of a verb: lock the row -> transition (legality only) -> save -> event -> 
 A verb that is refused raises Refusal (a sentence for the person who asked) or django_fsm.TransitionNotAllowed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -21,12 +22,14 @@ from orders.models import (
     Failure,
     FailureClass,
     Notice,
+    Offer,
     Order,
     OrderEvent,
     OrderLine,
     OrderNote,
     Price,
     PurchaseAttempt,
+    Seller,
     User,
     VendorAccount,
 )
@@ -59,6 +62,10 @@ class LineInput:
     price: Price
     quantity: int
     term_price: Decimal | None = None
+
+    def sold_by(self, seller: Seller) -> Decimal:
+        """What a customer pays for one unit and the whole term, exact."""
+        return self.price.sold_by(seller) if self.term_price is None else self.term_price
 
 
 # --- drafts
@@ -132,6 +139,8 @@ def edit(
         if order.attempts.exists():
             raise Refusal("After the first attempt the customer can’t be exchanged. Start a new order for him.")
         order.customer, order.currency = customer, customer.currency
+    else:
+        lines = as_agreed(order, lines)
     order.reference = reference
     _write_lines(order, lines)
     order.apply_totals()
@@ -150,6 +159,25 @@ def edit(
     return order
 
 
+def as_agreed(order: Order, lines: Iterable[LineInput]) -> list[LineInput]:
+    """The lines with the prices that the order keeps: an offer, term and cycle that it has already costs what it cost.
+
+    Only `reprice`, another offer or plan, and another customer bring the price of today (product.md section 5).
+    """
+    agreed: dict[tuple[int, str, str], list[OrderLine]] = defaultdict(list)
+    for line in order.lines.all():
+        agreed[line.offer_id, line.term, line.billing_cycle].append(line)
+    kept = []
+    for wanted in lines:
+        same = agreed[wanted.price.offer_id, wanted.price.term, wanted.price.billing_cycle]
+        kept.append(_agreed(same.pop(0), wanted) if same else wanted)
+    return kept
+
+
+def _agreed(line: OrderLine, wanted: LineInput) -> LineInput:
+    return LineInput(_price_of(line, wanted.price.offer), wanted.quantity, line.term_price)
+
+
 def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
     """Make the order's lines these. Rows are reused by position, because failures and subscriptions point at them."""
     existing = {line.position: line for line in order.lines.all()}
@@ -161,7 +189,7 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
         line.term = wanted.price.term
         line.billing_cycle = wanted.price.billing_cycle
         line.term_cost = wanted.price.term_cost
-        line.term_price = wanted.price.sold_by(order.seller) if wanted.term_price is None else wanted.term_price
+        line.term_price = wanted.sold_by(order.seller)
         line.price(Decimal(order.customer.tax_rate), order.currency)
         line.save()
     for line in existing.values():
@@ -221,7 +249,7 @@ def undo(order: Order, *, by: User) -> Order:
         raise Refusal("Only a deletion can be undone.")
     if earlier := order.follow_ups.filter(follow_up_kind=Order.FollowUp.UNDO).first():
         return earlier
-    lines = [LineInput(_price_of(line), line.quantity, line.term_price) for line in order.lines.select_related("offer__vendor")]
+    lines = [LineInput(_price_of(line, line.offer), line.quantity, line.term_price) for line in order.lines.select_related("offer__vendor")]
     return create(
         order.customer,
         lines,
@@ -252,10 +280,10 @@ def duplicate(order: Order, *, by: User) -> tuple[Order, list[str]]:
     return create(order.customer, lines, by=by, reference="", follow_up_of=order, follow_up_kind=kind), gone
 
 
-def _price_of(line: OrderLine) -> Price:
+def _price_of(line: OrderLine, offer: Offer) -> Price:
     """The line's price as it was, not as the list says now: an undo changes nothing."""
     return Price(
-        offer=line.offer,
+        offer=offer,
         term=line.term,
         billing_cycle=line.billing_cycle,
         term_cost=line.term_cost,

@@ -6,13 +6,13 @@ from decimal import Decimal
 from typing import Any, Self
 
 from django import forms
-from django.db.models import F, Q
+from django.db.models import Q
 
-from orders import formats
+from orders import formats, lifecycle
 from orders.catalogue import Place, place_of, prices_at
 from orders.lifecycle import LineInput
 from orders.models import Customer, Offer, Order, Price, Seller
-from orders.money import CYCLE_LABELS, CYCLE_MONTHS, PER_LABELS, TERM_LABELS, TERM_MONTHS, PricedLine, Totals, tax, totals
+from orders.money import CYCLE_LABELS, CYCLE_MONTHS, PER_LABELS, TERM_LABELS, TERM_MONTHS, PricedLine, Totals, tax, totals, unit_price
 
 MAX_LINES = 50
 MAX_QUANTITY = 10_000_000
@@ -61,8 +61,7 @@ class Offered:
         self.place = place
         named = Offer.objects.select_related("vendor").prefetch_related("bases")
         self._offers = {offer.code: offer for offer in named.filter(code__in={code for code in codes if "\0" not in code})}
-        # The one that began last counts where two are valid at once.
-        prices = prices_at(place).filter(offer__in=self._offers.values()).order_by(F("valid_from").asc(nulls_first=True), "pk")
+        prices = prices_at(place).filter(offer__in=self._offers.values())
         self._prices = {(price.offer_id, f"{price.term}:{price.billing_cycle}"): price for price in prices}
 
     def offer(self, code: str) -> Offer | None:
@@ -139,6 +138,11 @@ class LineForm(forms.Form):
                 f"Sold with {' · '.join(sold)}." if sold else "This offer has no price for this customer’s country and currency.",
             )
         return data
+
+    @property
+    def number(self) -> str:
+        """Of the row, as its fields and buttons say it."""
+        return str(self.prefix).removeprefix("lines-")
 
     @property
     def is_empty(self) -> bool:
@@ -234,8 +238,12 @@ class OrderLinesForm:
 
     def amounts(self) -> list["LineAmount | None"]:
         """What each line costs, in the order of `lines`; None for one that is not finished."""
-        rate = self.customer.tax_rate if self.customer else self.seller.tax_rate
-        return [self._amount(line, rate) if self._is_finished(line) else None for line in self.lines]
+        finished = [line for line in self.lines if self._is_finished(line)]
+        inputs = [LineInput(line.price, line.cleaned_data["quantity"]) for line in finished if line.price]
+        if self.order and self.customer == self.order.customer:
+            inputs = lifecycle.as_agreed(self.order, inputs)
+        amounts = {line.prefix: self._amount(wanted) for line, wanted in zip(finished, inputs, strict=True)}
+        return [amounts.get(line.prefix) for line in self.lines]
 
     def totals(self) -> Totals:
         return totals((amount.priced for amount in self.amounts() if amount), self.currency)
@@ -243,12 +251,12 @@ class OrderLinesForm:
     def _is_finished(self, line: LineForm) -> bool:
         return line.is_bound and line.is_valid() and not line.is_empty and line.price is not None
 
-    def _amount(self, line: LineForm, rate: Decimal) -> "LineAmount":
-        price = line.price
-        assert price is not None
-        each = price.unit_price(self.seller)
-        amount = each * line.cleaned_data["quantity"]
-        return LineAmount(PricedLine(price.billing_cycle, amount, tax(amount, rate, self.currency)), each, PER_LABELS[price.billing_cycle])
+    def _amount(self, wanted: LineInput) -> "LineAmount":
+        cycle = wanted.price.billing_cycle
+        each = unit_price(wanted.sold_by(self.seller), wanted.price.term, cycle, self.currency)
+        amount = each * wanted.quantity
+        rate = self.customer.tax_rate if self.customer else self.seller.tax_rate
+        return LineAmount(PricedLine(cycle, amount, tax(amount, rate, self.currency)), each, PER_LABELS[cycle])
 
     # --- errors
 

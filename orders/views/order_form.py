@@ -255,7 +255,6 @@ class Row:
 
     form: LineForm
     amount: LineAmount | None
-    number: int
 
 
 def _page(
@@ -283,7 +282,7 @@ def _page(
     priced = _priced(request, form, order)
     context = {
         "form": form,
-        "rows": [Row(line, amount, number) for number, (line, amount) in enumerate(zip(form.lines, priced.amounts(), strict=False))],
+        "rows": [Row(line, amount) for line, amount in zip(form.lines, priced.amounts(), strict=False)],
         "order": order,
         "customer_form": customer_form,
         "fix": fix,

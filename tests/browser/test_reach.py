@@ -20,12 +20,12 @@ from tests.harness.world import PASSWORD, customer_of, order_in, verdict_refused
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN_AXE = """(tags) => axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] }).then((found) =>
     found.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.target.join(" ")).slice(0, 4).join(", ")}`))"""
-# Once nothing moves any more: a colour on its way to another one is on no page.
-AT_REST = """() => new Promise((done) => {
+# Once nothing moves any more and letters have their shape: a colour on its way to another one is on no page.
+AT_REST = """() => document.fonts.ready.then(() => new Promise((done) => {
     const look = () => document.getAnimations().some((one) => one.playState === "running" && one.effect.getComputedTiming().endTime < 1e6)
         ? requestAnimationFrame(look) : done();
     requestAnimationFrame(() => requestAnimationFrame(look));
-})"""
+}))"""
 # Links within a sentence may be smaller (WCAG 2.5.8), and so may what only screen readers meet or a label makes larger.
 SMALL_TARGETS = """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
     .filter((node) => {
@@ -94,6 +94,7 @@ def examine(page: Page, name: str, answer: Response | None) -> list[str]:
         wrong += [f"{name}, {width}: runs out of the top bar: {found}" for found in page.evaluate(OUT_OF_TOPBAR)]
         if width in (390, 1280):
             page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
+            page.evaluate(AT_REST)
             wrong += [f"{name}, {width}, 200 % text: sideways {found}" for found in page.evaluate(SIDEWAYS)]
             page.evaluate("() => { document.documentElement.style.fontSize = ''; }")
             page.evaluate(AT_REST)

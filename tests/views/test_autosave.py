@@ -1,14 +1,15 @@
 """Saving while somebody types: one order however often it arrives, never over a colleague's, never what was not asked for."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from orders import lifecycle
-from orders.models import Customer, Order
+from orders.models import Customer, Order, Price
 from orders.statuses import OrderStatus
-from tests.harness.world import World, again, order_in
+from tests.harness.world import World, again, cart_of, order_in
 from tests.views.test_forms import NEW, opened, order_data
 from tests.walls.pages import HtmlPage, text_of, value_of
 from tests.walls.state import state
@@ -92,3 +93,39 @@ def test_a_failed_order_and_its_customer_are_saved_by_the_buttons_only(manager: 
         assert said(response) != "Saved", status
         assert Customer.objects.get(pk=order.customer_id).city != "Elders"
     assert "X-Saved" not in response
+
+
+def test_a_save_keeps_the_agreed_prices_and_a_new_plan_or_customer_brings_those_of_today(manager: Client, world: World) -> None:
+    order = cart_of(world, world.line(world.premium_yearly, 2), world.line())
+    Price.objects.filter(pk__in=(world.premium_yearly.pk, world.backup_monthly.pk)).update(term_price=Decimal(600), term_cost=Decimal(300))
+    page = manager.get(f"/orders/{order.number}/edit/")
+    assert "528.00" in text_of(HtmlPage(page).by_id("amount-0"))
+    data = autosave(
+        world,
+        version=order.version,
+        token="kept",
+        lines_0_offer=world.premium_yearly.offer.code,
+        lines_0_plan="P1Y:annual",
+        lines_0_quantity="3",
+    )
+    saved = manager.post(f"/orders/{order.number}/edit/", data)
+    assert said(saved) == "Saved"
+    assert "792.00" in text_of(HtmlPage(saved).by_id("amount-0"))
+    [kept] = again(order).lines.all()
+    assert (kept.unit_price, kept.term_cost, kept.amount) == (Decimal(264), world.premium_yearly.term_cost, Decimal(792))
+    # Another plan of it: today's.
+    data = autosave(
+        world, version=again(order).version, token="kept", lines_0_offer=world.backup.code, lines_0_plan="P1M:monthly", lines_0_quantity="3"
+    )
+    assert "1,800.00" in text_of(HtmlPage(manager.post(f"/orders/{order.number}/edit/", data)).by_id("amount-0"))
+    assert again(order).lines.get().unit_price == Decimal(600)
+    # Another customer: today's.
+    order = cart_of(world, world.line(world.premium_monthly))
+    Price.objects.filter(pk=world.premium_monthly.pk).update(term_price=Decimal(1200))
+    other = world.harbour.other_customer
+    premium = {"lines_0_offer": world.premium_monthly.offer.code, "lines_0_plan": "P1M:monthly", "lines_0_quantity": "1"}
+    moved = manager.post(
+        f"/orders/{order.number}/edit/", autosave(world, version=order.version, token="moved", customer=other.code, **premium)
+    )
+    assert said(moved) == "Saved"
+    assert again(order).lines.get().unit_price == Decimal(1200)
