@@ -1,6 +1,6 @@
 from django.urls import path
 
-from orders.views import catalogue, customers, demo_mail, health, help, order_actions, order_form, order_list, order_page, settings
+from orders.views import catalogue, customers, demo_mail, health, help, order_actions, order_form, order_list, order_page, people, settings
 
 app_name = "orders"
 urlpatterns = [
@@ -33,6 +33,16 @@ urlpatterns = [
     path("help/failures/", help.help_failures, name="help-failures"),
     path("help/sandbox/", help.help_sandbox, name="help-sandbox"),
     path("settings/", settings.company, name="settings"),
+    path("settings/tax/", settings.tax_rates, name="tax-rates"),
+    path("settings/logo/", settings.change_logo, name="logo-change"),
+    path("logo/", settings.logo, name="logo"),
+    path("settings/people/", people.people_list, name="people"),
+    path("settings/people/<int:pk>/role/", people.role, name="person-role"),
+    path("settings/people/<int:pk>/remove/", people.remove, name="person-remove"),
+    path("settings/people/<int:pk>/restore/", people.restore, name="person-restore"),
+    path("settings/invitations/<int:pk>/resend/", people.resend, name="invitation-resend"),
+    path("settings/invitations/<int:pk>/revoke/", people.revoke, name="invitation-revoke"),
+    path("join/<str:token>/", people.join, name="join"),
     path("demo/mail/", demo_mail.sent, name="demo-mail"),
     path("healthz", health.healthz, name="healthz"),
 ]

@@ -49,11 +49,12 @@ DATABASE_IN_ID = re.compile(rf"[\[-]({'|'.join(KINDS)})[\]-]")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Whatever touches a database runs once on each."""
+    """Whatever touches a database runs once on each; what only a browser can tell, on one."""
     if next(metafunc.definition.iter_markers("django_db"), None) and "database" not in metafunc.fixturenames:
         metafunc.fixturenames.append("database")
     if "database" in metafunc.fixturenames:
-        metafunc.parametrize("database", KINDS, indirect=True, scope="session")
+        kinds = KINDS[:1] if next(metafunc.definition.iter_markers("appearance"), None) else KINDS
+        metafunc.parametrize("database", kinds, indirect=True, scope="session")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -112,6 +112,17 @@ def paths(address: Address, scene: Scene, actor: str) -> Iterator[tuple[str, str
             yield "mine", address.path(code=customer.code)
         yield "theirs", address.path(code=scene.other_side(actor).customer.code)
         yield "missing", address.path(code=NOBODY)
+    elif address.name.startswith("orders:person-"):
+        yield "mine", address.path(pk=scene.side(actor).viewer.membership.pk)
+        yield "theirs", address.path(pk=scene.other_side(actor).viewer.membership.pk)
+        yield "missing", address.path(pk=NO_ROW)
+    elif address.name.startswith("orders:invitation-"):
+        yield "mine", address.path(pk=scene.invitation_of(scene.side(actor)).pk)
+        yield "theirs", address.path(pk=scene.invitation_of(scene.other_side(actor)).pk)
+        yield "missing", address.path(pk=NO_ROW)
+    elif address.name == "orders:join":
+        yield "mine", address.path(token=scenes.LINK)
+        yield "missing", address.path(token="no-such-link")
     elif address.arguments == ("code",):
         # Offers belong to no seller.
         yield "mine", address.path(code=scene.world.premium.code)
@@ -169,6 +180,11 @@ def let_through(address: Address, method: str, actor: str) -> set[int]:
         return {200} if actor == "anonymous" else {302}
     if address.name == "orders:order-live":
         return {204}
+    if address.name == "orders:logo":
+        # There is none.
+        return {404}
+    if address.name == "orders:join":
+        return {200, 409, 422}
     rule = address.rule()
     if rule is not None and rule.kind in {Kind.SELLER_WRITE, Kind.SELLER_MANAGE} and (address.arguments or method == "POST"):
         return {200, 409} if method in SAFE else {200, 302, 409, 422}

@@ -5,10 +5,12 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
+from django.core.files.base import ContentFile
 
 from orders import clock, contacts, formats
 from orders.forms.customers import PercentField
-from orders.models import Seller, SettingsChange, User
+from orders.logos import NotAPicture, as_png
+from orders.models import Seller, SettingsChange, TaxRate, User
 from orders.money import CURRENCIES
 
 MOST_RECIPIENTS = 20
@@ -81,6 +83,44 @@ class SettingsForm(forms.ModelForm[Seller]):
     def _change(self, name: str, before: Seller, after: Seller) -> str:
         label = self.fields[name].label or name
         return f"{label}: {_short(getattr(before, name))} became {_short(getattr(after, name))}"[:500]
+
+
+class TaxRateForm(forms.Form):
+    """What is charged in one country; a country that has a rate gets this one instead."""
+
+    country = forms.ChoiceField(choices=lambda: [("", "Choose a country"), *contacts.countries()])
+    percent = PercentField(label="Tax in percent")
+
+    def save_by(self, actor: User, seller: Seller) -> TaxRate:
+        """Save, and write down who changed what. The caller holds a transaction."""
+        country, percent = self.cleaned_data["country"], self.cleaned_data["percent"]
+        before = seller.tax_rates.filter(country=country).first()
+        if before and before.percent == percent:
+            return before
+        rate, _ = TaxRate.objects.update_or_create(seller=seller, country=country, defaults={"percent": percent})
+        was = f"{before.percent}" if before else "nothing"
+        record(seller, "tax_rate", actor, f"Tax in {contacts.country_name(country)}: {was} became {percent}")
+        return rate
+
+
+class LogoForm(forms.Form):
+    """A picture for quotes and mails, kept small and without anything but its pixels."""
+
+    logo = forms.FileField(
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp,image/gif"}),
+        help_text="PNG, JPEG, WebP or GIF, up to 2 MB.",
+    )
+
+    def clean_logo(self) -> ContentFile[bytes]:
+        try:
+            return as_png(self.cleaned_data["logo"])
+        except NotAPicture as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+def record(seller: Seller, name: str, actor: User, text: str) -> None:
+    """Write down who changed what."""
+    SettingsChange.objects.create(seller=seller, name=name, actor=actor, actor_name=actor.name, text=text[:500], at=clock.now())
 
 
 def _short(value: Any) -> str:

@@ -95,6 +95,8 @@
     node.setAttribute("hx-select-oob", [...fixed, ...[...form.querySelectorAll('[id^="amount-"]')].map((one) => `#${one.id}`)].join(","));
   });
   addEventListener("online", save);
+  /* A button that was pressed before the script took it over came back as a page that shows what is not saved yet. */
+  if (form.hasAttribute("data-typed")) addEventListener("load", save);
   form.addEventListener("click", (event) => { if (event.target.closest("[data-discard]")) document.dispatchEvent(new CustomEvent("portal:saved")); });
   wire(form);
 })();

@@ -45,6 +45,23 @@ def test_an_order_is_saved_while_it_is_typed_and_is_there_after_a_reload(web: Po
     assert Order.objects.count() == 1
 
 
+def test_a_button_that_was_faster_than_the_script_is_saved_too(web: Portal, world: World, new_context: NewContext) -> None:
+    page = page_of(world.harbour.manager, web, new_context)
+    page.goto(f"{web.url}/orders/new/?customer={world.harbour.customer.code}")
+    page.evaluate(
+        """code => {
+            const form = document.getElementById("order-form"), field = document.createElement("input");
+            field.name = "action"; field.value = `add-${code}`;
+            form.append(field);
+            form.submit();
+        }""",
+        world.backup.code,
+    )
+    expect(page.get_by_role("group", name="Item 1")).to_be_visible()
+    saved(page)
+    assert Order.objects.get().lines.get().offer == world.backup
+
+
 def test_two_tabs_on_one_draft_lose_neither_version(web: Portal, world: World, new_context: NewContext) -> None:
     order = order_in(OrderStatus.DRAFT, world)
     mine, theirs = (page_of(user, web, new_context) for user in (world.harbour.manager, world.harbour.admin))

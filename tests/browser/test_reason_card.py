@@ -11,6 +11,7 @@ from tests.browser.conftest import Shop
 from tests.browser.pages import PHONE, NewContext, badge, card, focused, page_of, row
 from tests.harness.world import World, order_in, verdict_refused
 
+pytestmark = pytest.mark.appearance
 FAILED = OrderStatus.PROVISIONING_FAILED
 SPACED = 'First line.\n\n  "Second"  &amp; <b>third</b> — ünï, € 5'
 

@@ -295,7 +295,9 @@ def as_parsed(text: str) -> str:
 @pytest.mark.parametrize("field", [name for name in CUSTOMER if name != "token"])
 def test_whatever_is_typed_into_the_customer_form_makes_a_valid_customer_or_nothing(manager: Client, world: World, field: str) -> None:
     problems = []
-    for number, text in enumerate(TEXTS):
+    # Choices and numbers refuse what they do not know in the same way: a few texts tell.
+    texts = TEXTS[::5] if field in {"country", "segment", "currency", "customer_version"} else TEXTS
+    for number, text in enumerate(texts):
         customers, before = Customer.objects.count(), state()
         response = manager.post("/customers/new/", CUSTOMER | {"token": f"corpus-{number}", field: text})
         what = f"{field}={text[:40]!r}"

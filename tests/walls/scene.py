@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from django.test import Client
 
-from orders import clock, lifecycle
-from orders.models import Customer, Incident, Order, User
+from orders import clock, lifecycle, people
+from orders.models import Customer, Incident, Invitation, Order, User
 from orders.statuses import OrderStatus
 from tests.harness.world import SellerWorld, World, again, order_in
 
@@ -14,6 +14,8 @@ WRITERS = ("manager", "admin", "other_admin")
 ACTORS = ("anonymous", "viewer", *WRITERS, "staff", "former")
 # Strings of the second seller that nobody else may ever read.
 CANARY = "KANARIENVOGEL"
+# The token of Harbour's open invitation.
+LINK = "link-of-the-wall"
 
 
 @dataclass
@@ -41,6 +43,9 @@ class Scene:
     def other_side(self, actor: str) -> SellerWorld:
         return self.world.harbour if actor == "other_admin" else self.world.northwind
 
+    def invitation_of(self, side: SellerWorld) -> Invitation:
+        return side.seller.invitations.get()
+
     def mine(self, actor: str) -> dict[str, Order]:
         return self.foreign if actor == "other_admin" else self.own
 
@@ -61,6 +66,11 @@ def build(world: World, statuses: tuple[str, ...] = tuple(OrderStatus)) -> Scene
     Incident.objects.create(kind="test", order=foreign[statuses[0]], detail=f"{CANARY} incident", at=clock.now())
     former = User.objects.create_user("former@harbour.example", None, name="Fred Former")
     world.harbour.seller.memberships.create(user=former, role="admin", is_active=False)
+    for side, link in ((world.harbour, LINK), (northwind, "link-of-the-other")):
+        invitation, _ = people.invite(
+            side.seller, f"new@{CANARY.lower() if side is northwind else 'harbour'}.example", "viewer", by=side.admin
+        )
+        Invitation.objects.filter(pk=invitation.pk).update(token_sha256=people.digest(link))
     return Scene(world, own, foreign, former, (*canaries, *(order.number for order in foreign.values())))
 
 

@@ -67,6 +67,16 @@ RULES = {
     "orders:help-failures": rule(Kind.SELLER_READ, READ),
     "orders:help-sandbox": rule(Kind.SELLER_READ, READ),
     "orders:settings": rule(Kind.SELLER_MANAGE, FORM),
+    "orders:tax-rates": rule(Kind.SELLER_MANAGE, FORM),
+    "orders:logo": rule(Kind.SELLER_READ, READ),
+    "orders:logo-change": rule(Kind.SELLER_MANAGE, ACT),
+    "orders:people": rule(Kind.SELLER_MANAGE, FORM),
+    "orders:person-role": rule(Kind.SELLER_MANAGE, ACT),
+    "orders:person-remove": rule(Kind.SELLER_MANAGE, FORM),
+    "orders:person-restore": rule(Kind.SELLER_MANAGE, ACT),
+    "orders:invitation-resend": rule(Kind.SELLER_MANAGE, ACT),
+    "orders:invitation-revoke": rule(Kind.SELLER_MANAGE, ACT),
+    "orders:join": rule(Kind.PUBLIC, FORM),
     "orders:demo-mail": rule(Kind.SELLER_READ, READ),
 }
 # Django's own pages of the admin; all are for staff only.
