@@ -8,8 +8,8 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, Response, expect
 
-from orders import lifecycle
-from orders.models import Customer, Offer, Order, Price, User
+from orders import lifecycle, people
+from orders.models import Customer, Offer, Order, Price, TaxRate, User
 from orders.statuses import TABLE, OrderStatus
 from orders.vendors.contract import Refusal
 from tests.browser.conftest import Shop
@@ -226,6 +226,22 @@ def test_nothing_bars_the_way_among_the_customers(shop: Shop, page: Page, orders
         f"/customers/{customer.code}/edit/",
     ):
         wrong += visit(page, shop, path)
+    assert not wrong, report(wrong)
+
+
+def test_nothing_bars_the_way_in_the_settings_and_on_joining(shop: Shop, new_context: NewContext) -> None:
+    harbour = shop.world.harbour
+    TaxRate.objects.create(seller=harbour.seller, country="DE", percent=19)
+    gone = User.objects.create_user("gone@harbour.example", None, name="Gus Gone")
+    harbour.seller.memberships.create(user=gone, role="viewer", is_active=False)
+    people.invite(harbour.seller, f"{'long' * 15}@harbour.example", "viewer", by=harbour.admin)
+    _, token = people.invite(harbour.seller, "nina@harbour.example", "viewer", by=harbour.admin)
+    page = page_of(harbour.admin, shop.portal, new_context, reduced_motion="reduce")
+    wrong = []
+    for path in ("/settings/", "/settings/people/", "/settings/tax/", f"/settings/people/{harbour.admin.membership.pk}/remove/"):
+        wrong += visit(page, shop, path)
+    stranger = new_context(reduced_motion="reduce").new_page()
+    wrong += visit(stranger, shop, f"/join/{token}/")
     assert not wrong, report(wrong)
 
 
