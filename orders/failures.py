@@ -138,11 +138,18 @@ class Catalogue:
 
 
 def latest_attempts(order: Order) -> list[PurchaseAttempt]:
-    """The newest attempt at each vendor; reads what for_list() loaded."""
+    """The newest attempt at each vendor that the order still asks; reads what for_list() loaded.
+
+    A refused item may be exchanged for another vendor's: the first vendor's no counts until the order is sent again.
+    """
     newest: dict[int, PurchaseAttempt] = {}
     for attempt in sorted(order.attempts.all(), key=lambda attempt: attempt.number):
         newest[attempt.vendor_id] = attempt
-    return list(newest.values())
+    if len(newest) < 2:
+        return list(newest.values())
+    asked = {line.offer.vendor_id for line in order.lines.all()}
+    still = [attempt for attempt in newest.values() if attempt.vendor_id in asked or attempt.state in MAY_HAVE_BOUGHT]
+    return still or list(newest.values())
 
 
 def refused_attempts(order: Order) -> list[PurchaseAttempt]:

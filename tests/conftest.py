@@ -232,11 +232,8 @@ def new_context(browser: Browser, problems: browsers.Problems) -> Iterator[Calla
     opened: list[BrowserContext] = []
 
     def make(**options: object) -> BrowserContext:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
-        context.set_default_timeout(10_000)
-        context.on("page", problems.watch)
-        opened.append(context)
-        return context
+        opened.append(browsers.watched_context(browser, problems, **options))
+        return opened[-1]
 
     yield make
     for context in opened:

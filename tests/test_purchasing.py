@@ -147,6 +147,31 @@ def test_a_refused_order_is_fixed_and_retried_with_new_keys_and_the_first_attemp
     assert len(bought(vendor)) == 1
 
 
+@pytest.mark.parametrize("refused", [402, 26], ids=["as a whole", "by its line"])
+def test_an_item_exchanged_for_another_vendors_leaves_the_first_vendors_no_behind(
+    world: World, vendor: Sandbox, clock: Clock, refused: int
+) -> None:
+    order = work(placed(world, world.line(world.premium_monthly, refused)), clock)
+    order = lifecycle.edit(order, [world.line(world.backup_monthly, 4)], by=world.harbour.manager, version=order.version)
+    # Saved and not sent again: it still says why it failed.
+    assert words(order) == ("Credit line too low" if refused == 402 else "Quantity above the limit")
+    order = lifecycle.retry(order, by=world.harbour.manager)
+    assert words(order).startswith("Waiting for vendor")
+    assert work(order, clock).status == OrderStatus.COMPLETED
+    assert len(bought(vendor)) == 1
+
+
+def test_only_the_vendors_that_an_order_still_asks_decide_it(world: World, vendor: Sandbox, clock: Clock) -> None:
+    order = work(placed(world, world.line(world.premium_monthly, 402), world.line(world.backup_monthly, 26)), clock)
+    assert (order.status, words(order)) == (OrderStatus.PROVISIONING_FAILED, "Credit line too low")
+    lines = [world.line(world.backup_monthly, 3), world.line(world.backup_monthly, 4)]
+    order = lifecycle.edit(order, lines, by=world.harbour.manager, version=order.version)
+    assert words(order) == "Quantity above the limit"
+    order = work(lifecycle.retry(order, by=world.harbour.manager), clock)
+    assert order.status == OrderStatus.COMPLETED
+    assert [subscription.quantity for subscription in Subscription.objects.filter(line__order=order)] == [3, 4]
+
+
 # --- a busy vendor (rule 5)
 
 

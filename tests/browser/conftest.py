@@ -1,6 +1,7 @@
 """One portal for all tests of a module: each makes its own orders, and looks at those only."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +24,21 @@ class Shop:
         return self.portal.url
 
 
+@contextmanager
+def opened(database: Database, sandbox: Sandbox, *, worker: bool) -> Iterator[Shop]:
+    """The portal on a committed world, beside an empty vendor."""
+    with database.committed():
+        sandbox.reset()
+        portal = Portal(settings.VAR_DIR, database, sandbox)
+        try:
+            portal.start(worker=worker)
+            yield Shop(portal, build(sandbox.url))
+        finally:
+            portal.end()
+
+
 @pytest.fixture(scope="module")
 def shop(database: Database, _sandbox: Sandbox, static_files: Path) -> Iterator[Shop]:
     """gunicorn without a worker, on a committed world. Orders move by the verbs that a test calls itself."""
-    with database.committed():
-        _sandbox.reset()
-        portal = Portal(settings.VAR_DIR, database, _sandbox)
-        portal.start(worker=False)
-        yield Shop(portal, build(_sandbox.url))
-        portal.end()
+    with opened(database, _sandbox, worker=False) as shop:
+        yield shop

@@ -16,6 +16,9 @@ MICROSOFT = "Microsoft 365 Business Premium"
 NORTHGATE = "Northgate Backup for Mailboxes"
 MONTHLY = "1 month, monthly"
 
+# Whoever saves right after typing leaves the page while it still asks for the new totals.
+LEFT_WHILE_ASKING = r"htmx:(afterRequest|sendError|sendAbort)"
+
 
 def page_of(user: User, portal: Portal, new_context: NewContext, **options: object) -> Page:
     """A page of a context in which the user is signed in."""

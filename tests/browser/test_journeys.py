@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from orders.models import Order
 from orders.statuses import OrderStatus
 from tests.browser.pages import (
+    LEFT_WHILE_ASKING,
     MICROSOFT,
     NORTHGATE,
     badge,
@@ -25,9 +26,6 @@ from tests.harness.browser import Problems, sign_in, signed_in
 from tests.harness.clock import Clock
 from tests.harness.portal import Portal
 from tests.harness.world import World, again, cart_of, customer_of, order_in
-
-# Whoever saves right after typing leaves the page while it still asks for the new totals.
-LEFT_WHILE_ASKING = r"htmx:(afterRequest|sendError|sendAbort)"
 
 
 def bought(portal: Portal) -> Counter[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from playwright.sync_api import BrowserContext, BrowserType, Page
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page
 
 from orders.models import User
 from tests.harness.portal import Portal
@@ -67,6 +67,14 @@ class Problems:
 
     def _note(self, text: str) -> None:
         self._seen.append(text)
+
+
+def watched_context(browser: Browser, problems: Problems, **options: object) -> BrowserContext:
+    """A browser's own world (cookies, cache, size); what its pages complain about goes to `problems`."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
+    context.set_default_timeout(10_000)
+    context.on("page", problems.watch)
+    return context
 
 
 def sign_in(page: Page, portal: Portal, email: str, password: str = PASSWORD) -> None:

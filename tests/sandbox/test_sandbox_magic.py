@@ -8,7 +8,7 @@ import pytest
 
 from orders.vendors.sandbox import rules
 
-from .client import Box, customer_body, guid
+from .client import OTHER_TENANT, TENANT, Box, customer_body, guid
 
 MAGIC_FILE = Path(__file__).resolve().parents[2] / "orders" / "vendors" / "sandbox" / "magic.json"
 
@@ -284,6 +284,52 @@ def test_quantities_that_the_checkout_refuses_as_a_whole(box: Box, quantity: int
     answer = box.checkout(customer, cart)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert box.control("GET", "ledger")["orders"] == []
+
+
+def checkout_of(box: Box, customer: str, quantity: int, product: str = "CFQ7TTC0LH18", tenant: str = TENANT, **changes: Any) -> int:
+    line = box.line(0, quantity, catalogItemId=box.item(product), **changes)
+    cart = box.call("POST", f"/customers/{customer}/carts", {"lineItems": [line]}, tenant=tenant).json()["id"]
+    return int(box.checkout(customer, cart, tenant=tenant).status_code)
+
+
+@pytest.mark.parametrize("quantity", [2091, 27006, 800029, 800070])
+def test_another_offer_cures_a_refusal_of_the_offer(box: Box, quantity: int) -> None:
+    customer = box.customer()
+    refused = rules.QUANTITY_REFUSALS[quantity][0]
+    assert [checkout_of(box, customer, quantity) for _ in range(2)] == [refused, refused]
+    assert checkout_of(box, customer, quantity, "CFQ7TTC0LH19") == 201
+    assert checkout_of(box, customer, quantity, termDuration="P1M") == refused
+    # At another vendor the same company has another id.
+    assert checkout_of(box, box.customer(tenant=OTHER_TENANT), quantity, "NGBACKUP0001", OTHER_TENANT) == 201
+    box.advance("P1D")
+    box.tokens.clear()
+    assert checkout_of(box, customer, quantity) == refused
+
+
+def test_another_term_cures_a_refusal_of_the_term(box: Box) -> None:
+    customer = box.customer()
+    assert checkout_of(box, customer, 800028) == 403
+    assert checkout_of(box, customer, 800028, billingCycle="annual") == 403
+    assert checkout_of(box, customer, 800028, termDuration="P1M") == 201
+
+
+def test_a_missing_agreement_is_accepted_in_the_action_time(box: Box) -> None:
+    customer = box.customer()
+    assert checkout_of(box, customer, 13605) == 403
+    box.advance("PT85S")
+    assert checkout_of(box, customer, 13605) == 403
+    box.advance("PT5S")
+    assert checkout_of(box, customer, 13605) == 201
+
+
+@pytest.mark.parametrize("quantity", [402, 800067, 800088])
+def test_nothing_but_another_quantity_cures_a_refusal_of_the_quantity(box: Box, quantity: int) -> None:
+    customer = box.customer()
+    assert checkout_of(box, customer, quantity) == 403
+    assert checkout_of(box, customer, quantity, "CFQ7TTC0LH19", termDuration="P1M") == 403
+    box.advance("PT10M")
+    assert checkout_of(box, customer, quantity) == 403
+    assert checkout_of(box, customer, 5) == 201
 
 
 @pytest.mark.parametrize(

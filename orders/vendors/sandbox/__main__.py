@@ -78,7 +78,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--ledger", type=Path, default=Path("sandbox-vendor.sqlite3"), help="the vendor's own database file")
     parser.add_argument("--provisioning-seconds", type=float, default=3.0, help="how long a normal order is pending")
     parser.add_argument("--slow-seconds", type=float, default=60.0, help="how long a slow order is pending (quantity 202)")
-    parser.add_argument("--action-seconds", type=float, default=90.0, help="how long an order waits for a document (quantity 428)")
+    parser.add_argument(
+        "--action-seconds",
+        type=float,
+        default=90.0,
+        help="how long an order waits for a document (quantity 428), and a customer takes to accept the agreement (13605)",
+    )
     parser.add_argument("--clock-file", type=Path, help="a file with whole seconds to add to the vendor's clock")
     parser.add_argument("--print-magic", action="store_true", help="print the magic values as JSON and leave")
     return parser.parse_args()

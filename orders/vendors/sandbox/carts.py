@@ -89,7 +89,7 @@ def checkout(sandbox: Sandbox, request: Request, customer_id: str, cart_id: str)
         refuse(sandbox, request, "cart_expired", 404, 800008, "The cart has expired.")
     cart["checkoutRequestIds"].append(request.request_id)
     if cart["checkout"] is None:
-        answer = _refused_as_a_whole(cart) or _buy(sandbox, request, cart)
+        answer = _refused_as_a_whole(sandbox, request, cart) or _buy(sandbox, request, cart)
         cart["checkout"] = {"status": answer.status, "body": answer.body}
     _save(sandbox, cart)
     return Answer(**cart["checkout"])
@@ -143,11 +143,39 @@ def _turned_away(sandbox: Sandbox, request: Request, customer: Document, quantit
     return None
 
 
-def _refused_as_a_whole(cart: Document) -> Answer | None:
+def _refused_as_a_whole(sandbox: Sandbox, request: Request, cart: Document) -> Answer | None:
     quantities = {line["quantity"] for line in cart["lines"]}
     if any("error" in line for line in cart["lines"]):
         return error(400, 800009, "There are errors in the cart items.")
-    return next((error(*refusal) for quantity, refusal in rules.QUANTITY_REFUSALS.items() if quantity in quantities), None)
+    # By domain, because a customer has another id at each vendor, and the other offer may be another vendor's.
+    domain = find_customer(sandbox, request, cart["customerId"])["domain"]
+    wrong = (quantity for quantity in rules.QUANTITY_REFUSALS if quantity in quantities and not _is_cured(sandbox, cart, domain, quantity))
+    return next((error(*rules.QUANTITY_REFUSALS[quantity]) for quantity in wrong), None)
+
+
+def _is_cured(sandbox: Sandbox, cart: Document, domain: str, quantity: int) -> bool:
+    """Whether what was wrong when this customer was first refused with the quantity is over: offer, term or agreement."""
+    what = [_named(line, quantity) for line in cart["lines"] if line["quantity"] == quantity]
+    identifier = f"{domain.lower()}:{quantity}"
+    first = sandbox.ledger.get("refusal", identifier)
+    if first is None:
+        first = {"at": sandbox.clock.now(), "what": what}
+        sandbox.ledger.put("refusal", identifier, cart["tenant"], domain, first)
+    if quantity == rules.QUANTITY_NO_AGREEMENT:
+        return bool(sandbox.clock.now() >= first["at"] + sandbox.settings.action_seconds)
+    return not set(what) & set(first["what"])
+
+
+def _named(line: Document, quantity: int) -> str:
+    """What the refusal is about: the offer, the offer with its term, or the quantity alone."""
+    if quantity == rules.QUANTITY_TERM_WITHDRAWN:
+        return f"{_offer(line)}:{line['termDuration']}"
+    return _offer(line) if quantity in rules.OFFER_IS_THE_REASON else ""
+
+
+def _offer(line: Document) -> str:
+    """Product and SKU, without the availability, which changes every day."""
+    return str(line["catalogItemId"]).rpartition(":")[0]
 
 
 def _buy(sandbox: Sandbox, request: Request, cart: Document) -> Answer:

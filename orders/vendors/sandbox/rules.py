@@ -25,6 +25,12 @@ QUANTITY_NEEDS_DOCUMENT = 428
 QUANTITY_THROTTLED = 429
 QUANTITY_BUSY = 503
 QUANTITY_ALWAYS_BUSY = 599
+QUANTITY_WITHDRAWN = 2091
+QUANTITY_NO_AGREEMENT = 13605
+QUANTITY_USE_LIMIT = 27006
+QUANTITY_TERM_WITHDRAWN = 800028
+QUANTITY_ADD_ON_ALONE = 800029
+QUANTITY_NOT_IN_COUNTRY = 800070
 QUANTITY_SEAT_LIMIT = 800088
 
 SEATS_LEFT = 25
@@ -32,15 +38,22 @@ SEATS_LEFT = 25
 QUANTITY_REFUSALS = {
     QUANTITY_NO_CREDIT: (403, 800023, "The credit line of the customer is below the purchase threshold."),
     QUANTITY_SEAT_LIMIT: (403, QUANTITY_SEAT_LIMIT, f"Only {SEATS_LEFT} seats are left for this subscription."),
-    2091: (403, 2091, "This offer is not available for purchase anymore."),
-    13605: (403, 13605, "The acceptance of the Microsoft Customer Agreement is not confirmed for this customer."),
-    27006: (400, 27006, "Use limit is exceeded for the offer."),
-    800028: (403, 800028, "The initial term is no longer available for purchase."),
-    800029: (400, 800029, "The add-on is not related to the parent subscription."),
+    QUANTITY_WITHDRAWN: (403, QUANTITY_WITHDRAWN, "This offer is not available for purchase anymore."),
+    QUANTITY_NO_AGREEMENT: (
+        403,
+        QUANTITY_NO_AGREEMENT,
+        "The acceptance of the Microsoft Customer Agreement is not confirmed for this customer.",
+    ),
+    QUANTITY_USE_LIMIT: (400, QUANTITY_USE_LIMIT, "Use limit is exceeded for the offer."),
+    QUANTITY_TERM_WITHDRAWN: (403, QUANTITY_TERM_WITHDRAWN, "The initial term is no longer available for purchase."),
+    QUANTITY_ADD_ON_ALONE: (400, QUANTITY_ADD_ON_ALONE, "The add-on is not related to the parent subscription."),
     800067: (403, 800067, "The number of seats per subscription is exceeded."),
-    800070: (400, 800070, "The item is not sold in the customer's country or region."),
+    QUANTITY_NOT_IN_COUNTRY: (400, QUANTITY_NOT_IN_COUNTRY, "The item is not sold in the customer's country or region."),
 }
 """Quantities that make the checkout be refused as a whole: HTTP status, code, words. Most are the code itself."""
+
+OFFER_IS_THE_REASON = frozenset({QUANTITY_WITHDRAWN, QUANTITY_USE_LIMIT, QUANTITY_ADD_ON_ALONE, QUANTITY_NOT_IN_COUNTRY})
+"""Of those, the ones that the same quantity of another offer cures, as the code says; the others want a smaller quantity."""
 
 CUSTOMER_REFUSALS = (
     ("BillingProfile", "CompanyName", "toolong", 3000, "The company name is longer than the vendor's directory allows."),
@@ -103,13 +116,30 @@ MAGIC = (
     Magic("Throttled twice", "Quantity", "429", "Creating the cart answers 429, Retry-After 3, two times; then it works."),
     Magic("Busy twice", "Quantity", "503", "Creating the cart answers 503 with a web page two times; then it works."),
     Magic("Busy for ever", "Quantity", "599", "Creating the cart always answers 503 with a web page."),
-    Magic("Offer withdrawn", "Quantity", "2091", "Checkout is refused as a whole: no longer sold (403, code 2091)."),
-    Magic("Agreement missing", "Quantity", "13605", "Checkout is refused as a whole: agreement not accepted (403, code 13605)."),
-    Magic("Use limit", "Quantity", "27006", "Checkout is refused as a whole: the customer holds this already (400, code 27006)."),
-    Magic("Term withdrawn", "Quantity", "800028", "Checkout is refused as a whole: the term is no longer sold (403, code 800028)."),
-    Magic("Add-on without its base", "Quantity", "800029", "Checkout is refused as a whole (400, code 800029)."),
+    Magic("Offer withdrawn", "Quantity", "2091", "Checkout is refused as a whole: no longer sold (403, code 2091). Another offer is sold."),
+    Magic(
+        "Agreement missing",
+        "Quantity",
+        "13605",
+        "Checkout is refused as a whole: agreement not accepted (403, code 13605). The customer accepts it in the action time.",
+    ),
+    Magic(
+        "Use limit",
+        "Quantity",
+        "27006",
+        "Checkout is refused as a whole: the customer holds this already (400, code 27006). Another offer is sold.",
+    ),
+    Magic(
+        "Term withdrawn",
+        "Quantity",
+        "800028",
+        "Checkout is refused as a whole: the term is no longer sold (403, code 800028). Another term is.",
+    ),
+    Magic("Add-on without its base", "Quantity", "800029", "Checkout is refused as a whole (400, code 800029). Another offer is sold."),
     Magic("Seats per subscription", "Quantity", "800067", "Checkout is refused as a whole: too many seats (403, code 800067)."),
-    Magic("Not in this country", "Quantity", "800070", "Checkout is refused as a whole: not sold there (400, code 800070)."),
+    Magic(
+        "Not in this country", "Quantity", "800070", "Checkout is refused as a whole: not sold there (400, code 800070). Another offer is."
+    ),
     Magic("Seat limit", "Quantity", "800088", "Checkout is refused as a whole: only 25 seats are left (403, code 800088)."),
 )
 
