@@ -45,7 +45,7 @@ class InviteForm(forms.Form):
 class RoleForm(forms.Form):
     """The role of one member; on a page with many, each has the member's number before its name."""
 
-    role = forms.ChoiceField(choices=Role.choices)
+    role = forms.ChoiceField(choices=Role.choices, widget=forms.Select(attrs={"class": "select filter-select"}))
 
     @classmethod
     def of(cls, membership: Membership) -> "RoleForm":
