@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from django.db.models import Sum
 from django.urls import reverse
 
+from orders import catalogue
 from orders.formats import number
-from orders.models import Customer, Offer, Order, Subscription
+from orders.models import Customer, Offer, Order, OrderLine, Subscription
 from orders.models.subscriptions import SubscriptionStatus
 from orders.statuses import HISTORICAL
 
@@ -46,6 +47,30 @@ def checks(customer: Customer | None, lines: Sequence[Wanted], order: Order | No
         found = _agreement(customer, lines) + _twice(customer, lines, order)
     found += _items(lines) + _bases(lines)
     return sorted(found, key=lambda check: (check.is_good, not check.blocks))
+
+
+def of(order: Order) -> list[Check]:
+    """All points about an order as it is saved; links lead to its fields. Four queries."""
+    edit = reverse("orders:order-edit", args=[order.number])
+    customer, prices = order.customer, catalogue.listed_for(order)
+    wanted = []
+    for index, line in enumerate(order.lines.select_related("offer__vendor").prefetch_related("offer__bases")):
+        wanted.append(Wanted(line.offer, line.quantity, _why(line, customer), f"{edit}#id_lines-{index}-offer"))
+    found = checks(customer, wanted, order)
+    ended = [
+        Check(f"{line.title} is not in today’s price list of the vendor, which may refuse it.", f"{edit}#id_lines-{index}-offer")
+        for index, line in enumerate(order.lines.all())
+        if (line.offer_id, line.term, line.billing_cycle) not in prices
+    ]
+    return sorted(found + ended, key=lambda check: (check.is_good, not check.blocks))
+
+
+def _why(line: OrderLine, customer: Customer) -> str:
+    if not (line.offer.is_active and line.offer.vendor.is_active):
+        return "can’t be ordered any more."
+    if line.offer.segment != customer.segment:
+        return f"only for the segment {line.offer.segment}; this customer is {customer.segment}."
+    return ""
 
 
 def _items(lines: Sequence[Wanted]) -> list[Check]:

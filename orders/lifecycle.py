@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from orders import catalogue, clock
+from orders import addons, catalogue, clock
 from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
@@ -181,10 +181,12 @@ def _agreed(line: OrderLine, wanted: LineInput) -> LineInput:
 def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
     """Make the order's lines these. Rows are reused by position, because failures and subscriptions point at them."""
     existing = {line.position: line for line in order.lines.all()}
+    base = _bases(lines)
     for position, wanted in enumerate(lines, start=1):
         line = existing.pop(position, None) or OrderLine(order=order, position=position)
         line.offer = wanted.price.offer
         line.title = wanted.price.offer.title
+        line.base_position = base[position - 1]
         line.quantity = wanted.quantity
         line.term = wanted.price.term
         line.billing_cycle = wanted.price.billing_cycle
@@ -197,6 +199,15 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
             raise Refusal("An item that was sent to a vendor can be changed, and not removed. Close the order and start a new one.")
         line.delete()
     order._prefetched_objects_cache = {}
+
+
+def _bases(lines: Sequence[LineInput]) -> list[int | None]:
+    """For each line the position of the line that it is an add-on of."""
+    offers = [wanted.price.offer_id for wanted in lines]
+    needed: dict[int, set[int]] = defaultdict(set)
+    for addon, base in Offer.bases.through.objects.filter(from_offer__in=offers).values_list("from_offer", "to_offer"):
+        needed[addon].add(base)
+    return [None if index is None else index + 1 for index in addons.base_of(offers, [needed[offer] for offer in offers])]
 
 
 @transaction.atomic

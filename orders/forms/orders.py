@@ -6,16 +6,20 @@ from decimal import Decimal
 from typing import Any, Self
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from orders import formats, lifecycle
+from orders import addons, formats, lifecycle
 from orders.catalogue import Place, place_of, prices_at
 from orders.lifecycle import LineInput
 from orders.models import Customer, Offer, Order, Price, Seller
 from orders.money import CYCLE_LABELS, CYCLE_MONTHS, PER_LABELS, TERM_LABELS, TERM_MONTHS, PricedLine, Totals, tax, totals, unit_price
+from orders.paging import words
+from orders.search import matching_customers
 
 MAX_LINES = 50
 MAX_QUANTITY = 10_000_000
+# With more customers than the first there is a field to search them; of what matches so many are offered.
+SEARCHED_FROM, CUSTOMERS_OFFERED = 20, 50
 
 
 def plan_words(term: str, cycle: str) -> str:
@@ -30,8 +34,9 @@ class OrderForm(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput, initial=0, min_value=0, max_value=2**31 - 1)
     token = forms.CharField(widget=forms.HiddenInput, max_length=64)
 
-    def __init__(self, *args: Any, seller: Seller, order: Order | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, seller: Seller, order: Order | None = None, q: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.q = words(q)
         field: Any = self.fields["customer"]
         mine = Q(pk=order.customer_id) if order else Q()
         field.queryset = Customer.objects.for_seller(seller).filter(mine | Q(is_archived=False)).order_by("name", "id")
@@ -41,6 +46,22 @@ class OrderForm(forms.Form):
         if order and order.attempts.exists():
             field.queryset = field.queryset.filter(pk=order.customer_id)
             field.help_text = "After the first attempt the customer can’t be exchanged."
+        self.has_many_customers = field.queryset[: SEARCHED_FROM + 1].count() > SEARCHED_FROM
+        if self.has_many_customers:
+            self._offer_matching(field)
+
+    def _offer_matching(self, field: Any) -> None:
+        """The customers that match what was searched, few enough to look through, and the one that is chosen; all are valid."""
+        matching = field.queryset.filter(matching_customers(self.q)) if self.q else field.queryset
+        found = list(matching[: CUSTOMERS_OFFERED + 1])
+        self.matches = f"{len(found)} customer{'' if len(found) == 1 else 's'}"
+        if len(found) > CUSTOMERS_OFFERED:
+            self.matches = f"The first {CUSTOMERS_OFFERED} by name"
+        chosen = str(self["customer"].value() or "")
+        shown = found[:CUSTOMERS_OFFERED]
+        if chosen and "\0" not in chosen and chosen not in {customer.code for customer in shown}:
+            shown = [*field.queryset.filter(code=chosen), *shown]
+        field.widget.choices = [("", field.empty_label), *((one.code, field.label_from_instance(one)) for one in shown)]
 
 
 class WholeNumberField(forms.IntegerField):
@@ -63,6 +84,9 @@ class Offered:
         self._offers = {offer.code: offer for offer in named.filter(code__in={code for code in codes if "\0" not in code})}
         prices = prices_at(place).filter(offer__in=self._offers.values())
         self._prices = {(price.offer_id, f"{price.term}:{price.billing_cycle}"): price for price in prices}
+        by_pk = {offer.pk: offer for offer in self._offers.values()}
+        for price in self._prices.values():
+            price.offer = by_pk[price.offer_id]
 
     def offer(self, code: str) -> Offer | None:
         return self._offers.get(code)
@@ -159,7 +183,8 @@ class OrderLinesForm:
         self, seller: Seller, order: Order | None, *, data: Any = None, head: dict[str, Any] | None = None, rows: Any = None
     ) -> None:
         self.seller, self.order, self.data = seller, order, data
-        self.head = OrderForm(data, initial=head, seller=seller, order=order)
+        typed = (data if data is not None else head) or {}
+        self.head = OrderForm(data, initial=head, seller=seller, order=order, q=typed.get("customer_q", ""))
         code = data.get("customer", "") if data is not None else (head or {}).get("customer", "")
         self.place = place_for(seller, str(code))
         self.customer = self.place.customer
@@ -208,7 +233,7 @@ class OrderLinesForm:
             number, _, code = rest.partition("-")
             if number in rows and (row := cls._row_of(seller, data, code)):
                 rows[number] = row | {"quantity": rows[number]["quantity"]}
-        head = {field: data.get(field, "") for field in ("customer", "reference", "version", "token")}
+        head = {field: data.get(field, "") for field in ("customer", "reference", "version", "token", "customer_q")}
         return cls(seller, order, head=head, rows=list(rows.values()))
 
     @staticmethod
@@ -257,6 +282,27 @@ class OrderLinesForm:
         amount = each * wanted.quantity
         rate = self.customer.tax_rate if self.customer else self.seller.tax_rate
         return LineAmount(PricedLine(cycle, amount, tax(amount, rate, self.currency)), each, PER_LABELS[cycle])
+
+    # --- add-ons
+
+    def base_of(self) -> list[int | None]:
+        """For each of `lines` the index of the one that it is an add-on of."""
+        offers = [line.chosen.pk if line.chosen else 0 for line in self.lines]
+        return addons.base_of(offers, [{base.pk for base in line.chosen.bases.all()} if line.chosen else set() for line in self.lines])
+
+    def addons(self) -> dict[int, list[Offer]]:
+        """What could be added under each offer of the form and is sold to the customer: two queries."""
+        chosen = {line.chosen.pk for line in self.lines if line.chosen}
+        sold = Exists(prices_at(self.place).filter(offer=OuterRef("pk")))
+        found = Offer.objects.for_catalogue().filter(sold, bases__in=chosen).exclude(pk__in=chosen).distinct()
+        if self.customer:
+            found = found.filter(segment=self.customer.segment)
+        under: dict[int, list[Offer]] = {}
+        for offer in found.prefetch_related("bases").order_by("title", "pk")[:MAX_LINES]:
+            # Under the first of its bases: it is offered once.
+            first = next(line.chosen.pk for line in self.lines if line.chosen and line.chosen in offer.bases.all())
+            under.setdefault(first, []).append(offer)
+        return under
 
     # --- errors
 

@@ -1,6 +1,7 @@
 """Customers: the list, the page of one, adding, correcting and archiving."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -23,6 +24,7 @@ from orders.views.refusals import other_content
 
 LATEST = 10
 FAILED_LIMIT = 50
+CART_LIMIT = 50
 
 
 @require_safe
@@ -52,7 +54,10 @@ def detail(request: SellerRequest, code: str) -> HttpResponse:
         Failed(show(order, request.membership, catalogue), _is_corrected(order, customer))
         for order in orders.filter(status=OrderStatus.PROVISIONING_FAILED)[:FAILED_LIMIT]
     ]
+    cart = list(orders.filter(status=OrderStatus.START).order_by("-id")[:CART_LIMIT])
     context = {
+        "cart": cart,
+        "cart_sums": _sums(cart),
         "customer": customer,
         "country": contacts.country_name(customer.country),
         "failed": failed,
@@ -62,6 +67,14 @@ def detail(request: SellerRequest, code: str) -> HttpResponse:
         "token": submissions.new_token(),
     }
     return render(request, "orders/customer_detail.html", context)
+
+
+def _sums(orders: list[Order]) -> list[tuple[str, Decimal]]:
+    """First payments together, by currency."""
+    found: dict[str, Decimal] = {}
+    for order in orders:
+        found[order.currency] = found.get(order.currency, Decimal(0)) + order.first_payment
+    return sorted(found.items())
 
 
 @dataclass(frozen=True, slots=True)

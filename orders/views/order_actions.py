@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_fsm import TransitionNotAllowed
 
-from orders import lifecycle, permissions, pricing, submissions
+from orders import checklist, lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
 from orders.forms.notes import CloseForm, NoteForm
 from orders.lifecycle import Refusal
@@ -17,7 +17,7 @@ from orders.models import Order
 from orders.progress import Shown, show
 from orders.scoping import SellerRequest
 from orders.views.errors import forbidden
-from orders.views.order_page import order_page, scoped
+from orders.views.order_page import grouped, order_page, scoped
 from orders.views.refusals import conflict, other_content
 
 
@@ -30,10 +30,21 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
             return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
         if not shown.place:
             return conflict(request, shown.order, shown.place.reason)
-        context = {"shown": shown, "order": shown.order, "token": submissions.new_token(), "cancel_days": _cancel_days(shown.order)}
+        checks = checklist.of(shown.order)
+        context = {
+            "shown": shown,
+            "order": shown.order,
+            "lines": grouped(shown.order),
+            "checks": checks,
+            "blocked": any(check.blocks for check in checks),
+            "token": submissions.new_token(),
+            "cancel_days": _cancel_days(shown.order),
+        }
         return render(request, "orders/order_review.html", context)
 
     def work() -> str:
+        if blocked := next((check for check in checklist.of(shown.order) if check.blocks), None):
+            raise Refusal(f"Not placed. {blocked.text}")
         order = lifecycle.place(shown.order, by=request.user)
         messages.success(request, f"Order {order.number} is on its way to the vendor.")
         return reverse("orders:order-detail", args=[order.number])

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from orders import checklist, lifecycle, permissions, submissions
+from orders import addons, checklist, lifecycle, permissions, submissions
 from orders.catalogue import Filters, apply
 from orders.checklist import Wanted
 from orders.failures import Catalogue, Explanation, why_not_retry
@@ -202,7 +202,7 @@ def _sent_before(
 
 def _only_shows(action: str) -> bool:
     """Is this a button that saves nothing: search, add, replace, remove, sums?"""
-    return action in {"search", "totals"} or action.startswith(("add-", "replace-", "remove-line-"))
+    return action in {"search", "customers", "totals"} or action.startswith(("add-", "replace-", "remove-line-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +251,23 @@ class SaveState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the form with its money."""
+    """One line of the form with its money, the title of its base if it is an add-on, and what can be added under it."""
 
     form: LineForm
     amount: LineAmount | None
+    base: str
+    addons: list[Offer]
+
+
+def _rows(form: OrderLinesForm, amounts: list[LineAmount | None], *, with_addons: bool) -> list[Row]:
+    """Each add-on after its base."""
+    offered, base, rows = form.addons() if with_addons else {}, form.base_of(), []
+    for index in addons.in_order(base):
+        line, above = form.lines[index], form.lines[at].chosen if (at := base[index]) is not None else None
+        # Two lines of one offer: what can be added is said once.
+        more = offered.pop(line.chosen.pk, []) if line.chosen else []
+        rows.append(Row(line, amounts[index], above.title if above else "", more))
+    return rows
 
 
 def _page(
@@ -282,7 +295,7 @@ def _page(
     priced = _priced(request, form, order)
     context = {
         "form": form,
-        "rows": [Row(line, amount) for line, amount in zip(form.lines, priced.amounts(), strict=False)],
+        "rows": _rows(form, priced.amounts(), with_addons=not explanations),
         "order": order,
         "customer_form": customer_form,
         "fix": fix,

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from orders import permissions, submissions
+from orders import addons, permissions, submissions
 from orders.failures import Catalogue, latest_attempts, refused_line_numbers
 from orders.forms.notes import NoteForm
 from orders.lifecycle import REPRICED
@@ -72,11 +72,18 @@ class LineShown:
     glyph: str
 
 
+def grouped(order: Order) -> list[OrderLine]:
+    """The lines, each add-on after its base."""
+    lines = list(order.lines.all())
+    index = {line.position: number for number, line in enumerate(lines)}
+    return [lines[number] for number in addons.in_order([index.get(line.base_position or 0) for line in lines])]
+
+
 def _lines(order: Order) -> list[LineShown]:
     refused = refused_line_numbers(order)
     bought = set(Subscription.objects.filter(line__order=order).values_list("line_id", flat=True))
     approved = {attempt.vendor_id for attempt in latest_attempts(order) if attempt.state == AttemptState.APPROVED}
-    return [LineShown(line, *_outcome(order, line, refused, bought, approved)) for line in order.lines.all()]
+    return [LineShown(line, *_outcome(order, line, refused, bought, approved)) for line in grouped(order)]
 
 
 def _outcome(order: Order, line: OrderLine, refused: set[int], bought: set[int], approved: set[int]) -> tuple[str, str, str]:

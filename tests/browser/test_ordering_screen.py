@@ -1,13 +1,15 @@
 """The ordering screen: saves by itself, loses nothing to a colleague or a dead network, finds offers by keyboard, warns in time."""
 
+from decimal import Decimal
+
 from playwright.sync_api import Page, expect
 
-from orders.models import Order
+from orders.models import Offer, Order, Price
 from orders.statuses import OrderStatus
 from tests.browser.pages import MICROSOFT, NORTHGATE, NewContext, fill_item, page_of
 from tests.harness.browser import Problems
 from tests.harness.portal import Portal
-from tests.harness.world import World, order_in
+from tests.harness.world import World, customer_of, order_in
 
 ALDER = "Alder Dental (alderdentalharbour.onmicrosoft.com)"
 NO_NETWORK = "net::ERR"
@@ -60,6 +62,34 @@ def test_a_button_that_was_faster_than_the_script_is_saved_too(web: Portal, worl
     expect(page.get_by_role("group", name="Item 1")).to_be_visible()
     saved(page)
     assert Order.objects.get().lines.get().offer == world.backup
+
+
+def test_a_customer_among_many_is_found_by_typing_and_an_add_on_goes_under_its_base(
+    web: Portal, world: World, new_context: NewContext
+) -> None:
+    for number in range(60):
+        customer_of(world.harbour.seller, f"Many {number:02}", f"many{number}")
+    archive = Offer.objects.create(vendor=world.northgate, code="NGARCHIVE-0001", product_id="NGARCHIVE", sku_id="0001", title="Archive")
+    archive.bases.add(world.backup)
+    Price.objects.create(
+        offer=archive, market="NL", currency="EUR", term="P1M", billing_cycle="monthly", term_cost=Decimal(2), term_price=Decimal(3)
+    )
+    page = page_of(world.harbour.manager, web, new_context)
+    page.goto(f"{web.url}/orders/new/")
+    page.get_by_label("Find a customer").press_sequentially("any 59")
+    expect(page.get_by_text("1 customer for")).to_be_visible()
+    expect(page.get_by_label("Find a customer")).to_be_focused()
+    page.get_by_role("combobox", name="Customer").select_option(label="Many 59 (many59harbour.onmicrosoft.com)")
+    page.get_by_label("Add an item").fill("mailboxes")
+    page.get_by_role("option", name=NORTHGATE).click()
+    saved(page)
+    page.get_by_role("button", name="Archive", exact=True).click()
+    expect(page.get_by_text(f"Add-on of {NORTHGATE}")).to_be_visible()
+    page.get_by_role("button", name="Save and review").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review and place")
+    order = Order.objects.get()
+    assert order.customer.name == "Many 59"
+    assert [(line.title, line.base_position) for line in order.lines.all()] == [(NORTHGATE, None), ("Archive", 1)]
 
 
 def test_two_tabs_on_one_draft_lose_neither_version(web: Portal, world: World, new_context: NewContext) -> None:
