@@ -212,15 +212,27 @@ def what_next(shown: Shown) -> str:
                 f"{attempt.vendor} is busy or out of service. We try again by ourselves; "
                 "nothing was bought so far, so you can also stop waiting."
             )
-    if _staff_alone(waiting):
-        vendors = " and ".join(str(attempt.vendor) for attempt in waiting)
-        return (
-            f"Our staff order this from {vendors} and enter the answer item by item. This page follows by itself. You need to do nothing."
-        )
+    if by_hand := [attempt for attempt in waiting if not _has_api(attempt)]:
+        return _by_staff(by_hand, waiting)
     if order.status == OrderStatus.PROVISIONING_FAILED and shown.explanations:
         closing = " If it is no longer wanted, close it: it moves to Historical as Completed with Errors, with the reason."
         return " ".join(dict.fromkeys(explanation.fix for explanation in shown.explanations)) + closing
     return order.info.what_next
+
+
+def _by_staff(by_hand: list[PurchaseAttempt], waiting: list[PurchaseAttempt]) -> str:
+    """What happens while our staff order by hand, alone or beside vendors that answer by themselves."""
+    vendors = " and ".join(str(attempt.vendor) for attempt in by_hand)
+    if paused := [attempt for attempt in by_hand if attempt.account.is_paused and not attempt.sent_at]:
+        return (
+            f"Our ordering from {paused[0].vendor} is paused; our staff go on as soon as it is not. Nothing was ordered there so far. "
+            "You need to do nothing."
+        )
+    ours = f"Our staff order this from {vendors} and enter the answer item by item."
+    if _staff_alone(waiting):
+        return f"{ours} This page follows by itself. You need to do nothing."
+    others = " and ".join(dict.fromkeys(str(attempt.vendor) for attempt in waiting if _has_api(attempt)))
+    return f"{ours} {others} answers by itself. The order goes on when all have answered; you need to do nothing."
 
 
 def who_acts(shown: Shown) -> str:
@@ -228,6 +240,9 @@ def who_acts(shown: Shown) -> str:
         return shown.first.reason.get_who_display()
     if any(attempt.action and not attempt.is_final for attempt in shown.order.attempts.all()):
         return "You, at the vendor"
-    if _staff_alone([attempt for attempt in latest_attempts(shown.order) if not attempt.is_final]):
+    waiting = [attempt for attempt in latest_attempts(shown.order) if not attempt.is_final]
+    if _staff_alone(waiting):
         return "Our staff"
+    if any(not _has_api(attempt) for attempt in waiting):
+        return "Our staff and the vendor"
     return shown.order.info.who

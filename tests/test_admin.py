@@ -1,6 +1,7 @@
 """The staff's admin: nothing is deleted, orders are read, secrets go in and never come out, and every edit is logged."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,19 +12,24 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from orders import people
 from orders.failures import UNKNOWN
 from orders.models import (
     Customer,
     FailureReason,
     Incident,
+    Invitation,
     ManualAttempt,
     Membership,
+    Notice,
     Offer,
     Order,
     PriceList,
     PurchaseAttempt,
     Role,
     Seller,
+    SentMail,
+    SettingsChange,
     Subscription,
     User,
     Vendor,
@@ -38,8 +44,9 @@ from tests.walls.state import state
 
 OURS = (
     User, Seller, Customer, Vendor, VendorAccount, Offer, PriceList, FailureReason, Order, PurchaseAttempt, Subscription, Incident, ManualAttempt,
+    Invitation, SettingsChange, Notice, SentMail,
 )  # fmt: skip
-READ_ONLY = (Order, PurchaseAttempt, Subscription)
+READ_ONLY = (Order, PurchaseAttempt, Subscription, Invitation, SettingsChange, Notice, SentMail)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -81,6 +88,11 @@ def busy(world: World) -> World:
     order = order_in("provisioning_started", world)
     verdict_refused(order.attempts.get(), type(REFUSAL)(REFUSAL.code, REFUSAL.http_status, HOSTILE, HOSTILE.encode()))
     Incident.objects.create(kind="test", order=order, detail=HOSTILE, at=order.created_at)
+    invitation, token = people.invite(world.harbour.seller, "new@harbour.example", "viewer", by=world.harbour.admin)
+    now, body = invitation.created_at, f"{HOSTILE} /join/{token}/"
+    SentMail.objects.create(
+        seller=world.harbour.seller, is_private=True, recipients="new@harbour.example", subject=HOSTILE, body=body, at=now
+    )
     return world
 
 
@@ -279,6 +291,32 @@ def test_a_new_account_needs_a_secret(staff: Client, world: World) -> None:
 
 
 @pytest.mark.django_db
+def test_an_account_of_a_vendor_without_an_api_needs_no_login(staff: Client, world: World) -> None:
+    vendor = Vendor.objects.create(code="larkfield", name="Larkfield Telecom", connector="manual")
+    sent = {"vendor": str(vendor.pk), "name": "By hand", "is_active": "on"}
+    assert staff.post(address(VendorAccount, "add"), sent).status_code == 302
+    account = VendorAccount.objects.get(vendor=vendor)
+    assert (account.base_url, account.sealed_secret) == ("", "")
+    path = address(VendorAccount, "change", account)
+    assert staff.post(path, form_of(staff, path) | {"name": "By our staff"}).status_code == 302
+    account.refresh_from_db()
+    assert (account.name, account.sealed_secret) == ("By our staff", "")
+
+
+@pytest.mark.django_db
+def test_a_link_that_lets_somebody_in_is_shown_to_no_staff(staff: Client, busy: World) -> None:
+    invitation, mail = Invitation.objects.get(), SentMail.objects.get()
+    token = mail.body.split("/")[-2]
+    for path in (
+        address(SentMail, "changelist"), address(SentMail, "change", mail), address(Invitation, "changelist"), address(Invitation, "change", invitation),
+    ):  # fmt: skip
+        text = staff.get(path).content.decode()
+        assert token not in text, path
+        assert invitation.token_sha256 not in text, path
+    assert HtmlPage(staff.get(address(SentMail, "change", mail))).says("Not shown")
+
+
+@pytest.mark.django_db
 def test_whose_an_account_is_stays_once_something_was_ordered_with_it(staff: Client, world: World) -> None:
     path = address(VendorAccount, "change", world.northgate_account)
     assert "tenant" in form_of(staff, path)
@@ -445,6 +483,18 @@ def test_of_an_incident_only_its_closing_can_be_written(staff: Client, world: Wo
     assert staff.post(path, sent | {"resolution": "Another story."}).status_code == 403
     assert Incident.objects.get().resolution == "Nothing was bought twice."
     assert staff.get(address(Incident, "add")).status_code == 403
+
+
+@pytest.mark.django_db
+def test_incidents_that_are_open_come_first_the_oldest_on_top(staff: Client, world: World) -> None:
+    order = order_in("completed", world)
+    made = [
+        Incident.objects.create(kind=f"kind-{number}", order=order, detail="d", at=order.created_at + timedelta(minutes=number))
+        for number in range(3)
+    ]
+    Incident.objects.filter(pk=made[2].pk).update(closed_at=order.created_at, closed_by=world.staff, resolution="Done.")
+    text = text_of(HtmlPage(staff.get(address(Incident, "changelist"))).by_id("result_list"))
+    assert text.index("kind-0") < text.index("kind-1") < text.index("kind-2")
 
 
 @pytest.mark.django_db

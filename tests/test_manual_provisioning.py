@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from orders import clock as portal_clock
 from orders import lifecycle, progress, provisioning, purchasing
+from orders.failures import Catalogue
 from orders.lifecycle import Refusal
 from orders.models import AttemptState, Order, OrderEvent, PurchaseAttempt, StaffVerdict, Subscription, User, VendorAccount
 from orders.provisioning import AlreadyAnswered, UsedReference
@@ -93,6 +94,36 @@ def test_a_paused_account_says_so_until_staff_have_the_order(world: World) -> No
     order = lifecycle.place(cart_of(world, world.line(manual_price(world))), by=world.harbour.manager)
     VendorAccount.objects.filter(vendor__code="larkfield").update(is_paused=True)
     assert words(order) == "Waiting: our ordering from Larkfield Telecom is paused"
+
+
+def told(world: World, order: Order) -> tuple[str, str]:
+    """What happens next and who acts, as the order's page says it."""
+    shown = progress.show(Order.objects.for_list().get(pk=order.pk), world.harbour.manager.membership, Catalogue())
+    return progress.what_next(shown), progress.who_acts(shown)
+
+
+def test_what_happens_next_is_true_for_staff_alone_both_and_a_pause(world: World) -> None:
+    alone, _ = waiting(world)
+    assert told(world, alone) == (
+        "Our staff order this from Larkfield Telecom and enter the answer item by item. This page follows by itself. "
+        "You need to do nothing.",
+        "Our staff",
+    )
+    both, _ = waiting(world, world.line())
+    assert told(world, both) == (
+        "Our staff order this from Larkfield Telecom and enter the answer item by item. Northgate Backup answers by itself. "
+        "The order goes on when all have answered; you need to do nothing.",
+        "Our staff and the vendor",
+    )
+    verdict_done(both.attempts.get(vendor=world.northgate))
+    assert told(world, both)[1] == "Our staff"
+    paused = lifecycle.place(cart_of(world, world.line(manual_price(world))), by=world.harbour.manager)
+    VendorAccount.objects.filter(vendor__code="larkfield").update(is_paused=True)
+    assert told(world, paused) == (
+        "Our ordering from Larkfield Telecom is paused; our staff go on as soon as it is not. Nothing was ordered there so far. "
+        "You need to do nothing.",
+        "Our staff",
+    )
 
 
 def test_an_order_of_both_kinds_whose_manual_items_are_refused_is_completed_with_errors(world: World) -> None:

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.admin import EmptyFieldListFilter, display
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
-from orders.admin.site import NoDelete, StaffAdmin, StaffInline, staff_page
-from orders.models import Customer, Membership, Seller, User
+from orders.admin.site import NoDelete, ReadOnlyAdmin, StaffAdmin, StaffInline, staff_page
+from orders.models import Customer, Invitation, Membership, Notice, Seller, SentMail, SettingsChange, User
 
 if TYPE_CHECKING:
     AddForm = BaseUserCreationForm[User]
@@ -151,3 +152,54 @@ class CustomerAdmin(StaffAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+
+@staff_page(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    """Who was asked to join; the link itself is kept nowhere."""
+
+    list_display = ("email", "seller", "role", "invited_by", "created_at", "expires_at", "accepted_at", "revoked_at")
+    list_filter = ("seller",)
+    list_select_related = ("seller", "invited_by")
+    search_fields = ("email",)
+    exclude = ("token_sha256",)
+
+
+@staff_page(SettingsChange)
+class SettingsChangeAdmin(ReadOnlyAdmin):
+    """Who changed what of a seller's people and settings."""
+
+    list_display = ("at", "seller", "text", "actor_name")
+    list_filter = ("seller", "name")
+    list_select_related = ("seller",)
+    search_fields = ("text", "actor_name")
+
+
+@staff_page(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    """The outbox: who is told of which failed order, and whether the mail left."""
+
+    list_display = ("recipient", "seller", "order", "due_at", "tries", "sent_at", "given_up_at")
+    list_filter = (("sent_at", EmptyFieldListFilter), ("given_up_at", EmptyFieldListFilter), "seller")
+    list_select_related = ("seller", "event__order")
+    search_fields = ("recipient", "=event__order__number")
+    ordering = ("-id",)
+    exclude = ("claim",)
+
+    def order(self, notice: Notice) -> str:
+        return notice.event.order.number
+
+
+@staff_page(SentMail)
+class SentMailAdmin(ReadOnlyAdmin):
+    """The demo's mails. What lets somebody in is shown to nobody but him."""
+
+    list_display = ("at", "recipients", "subject", "seller", "is_private")
+    list_filter = ("is_private", "seller")
+    list_select_related = ("seller",)
+    search_fields = ("recipients", "subject")
+    fields = ("at", "seller", "recipients", "subject", "shown_body", "is_private")
+
+    @display(description="body")
+    def shown_body(self, mail: SentMail) -> str:
+        return "Not shown: it holds a link that lets somebody in." if mail.is_private else mail.body

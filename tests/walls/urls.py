@@ -100,6 +100,10 @@ ADMIN_MODELS = frozenset(
     [
         "orders_user",
         "orders_seller",
+        "orders_invitation",
+        "orders_settingschange",
+        "orders_notice",
+        "orders_sentmail",
         "orders_membership",
         "orders_vendor",
         "orders_vendoraccount",
