@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from orders import addons, catalogue, clock
+from orders import addons, catalogue, clock, money
 from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
@@ -104,7 +104,7 @@ def create(
     )
     order.save(force_insert=True)
     _write_lines(order, lines)
-    order.apply_totals()
+    _apply_totals(order)
     order.save(update_fields=TOTAL_FIELDS)
     record(order, "created", by, **({"follow_up_of": follow_up_of.number, "why": follow_up_kind} if follow_up_of else {}))
     return order
@@ -143,7 +143,7 @@ def edit(
         lines = as_agreed(order, lines)
     order.reference = reference
     _write_lines(order, lines)
-    order.apply_totals()
+    _apply_totals(order)
     order.version += 1
     order.editor_token = token if keeps_editing else ""
     order.changed_at = clock.now()
@@ -192,7 +192,7 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
         line.billing_cycle = wanted.price.billing_cycle
         line.term_cost = wanted.price.term_cost
         line.term_price = wanted.sold_by(order.seller)
-        line.price(Decimal(order.customer.tax_rate), order.currency)
+        _price(line, order)
         line.save()
     for line in existing.values():
         if line.failures.exists():
@@ -208,6 +208,18 @@ def _bases(lines: Sequence[LineInput]) -> list[int | None]:
     for addon, base in Offer.bases.through.objects.filter(from_offer__in=offers).values_list("from_offer", "to_offer"):
         needed[addon].add(base)
     return [None if index is None else index + 1 for index in addons.base_of(offers, [needed[offer] for offer in offers])]
+
+
+def _price(line: OrderLine, order: Order) -> None:
+    line.price(Decimal(order.customer.tax_rate), order.currency)
+    if line.term_price >= money.MOST_FOR_ONE or line.amount >= money.MOST:
+        raise Refusal(f"{line.title}: {money.TOO_MUCH}")
+
+
+def _apply_totals(order: Order) -> None:
+    order.apply_totals()
+    if order.due_now >= money.MOST:
+        raise Refusal(money.TOO_MUCH)
 
 
 @transaction.atomic
@@ -226,9 +238,9 @@ def reprice(order: Order, prices: Mapping[int, Price], *, by: User, version: int
         if (price.offer_id, price.term, price.billing_cycle) != (line.offer_id, line.term, line.billing_cycle):
             raise Refusal("The price is of another offer or plan.")
         line.term_cost, line.term_price = price.term_cost, price.sold_by(order.seller)
-        line.price(Decimal(order.customer.tax_rate), order.currency)
+        _price(line, order)
         line.save()
-    order.apply_totals()
+    _apply_totals(order)
     order.version += 1
     order.editor_token = ""
     order.changed_at = clock.now()

@@ -19,6 +19,10 @@ CYCLE_LABELS = {"monthly": "monthly", "annual": "yearly", "triennial": "every 3 
 PER_LABELS = {"monthly": "per month", "annual": "per year", "triennial": "per 3 years", "one_time": "once", "none": "not billed"}
 
 
+# What the columns hold: prices of one unit and amounts are below these, in any currency.
+MOST_FOR_ONE, MOST = Decimal(10) ** 10, Decimal(10) ** 12
+TOO_MUCH = "This costs more than one order can hold. Order less of it."
+
 _ENGLISH = Locale("en")
 # Currencies that some country uses now: code and name.
 CURRENCIES = tuple(

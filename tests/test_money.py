@@ -1,4 +1,7 @@
-"""Money, by the examples of product.md section 5 and against a calculation in whole numbers that shares no code with it."""
+"""Money, by the examples of product.md section 5 and against a calculation in whole numbers that shares no code with it.
+
+test_money_stored.py has the same calculation on orders: as stored, as sent and as shown.
+"""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -9,18 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from orders import money
-
-DIGITS = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}
-PERIODS = {
-    ("P1M", "monthly"): 1,
-    ("P1Y", "monthly"): 12,
-    ("P1Y", "annual"): 1,
-    ("P3Y", "monthly"): 36,
-    ("P3Y", "annual"): 3,
-    ("P3Y", "triennial"): 1,
-    ("P1Y", "one_time"): 1,
-    ("", "one_time"): 1,
-}
+from tests.harness import whole_numbers
+from tests.harness.whole_numbers import DIGITS, PERIODS, PLANS, Item, Terms
 
 
 @pytest.mark.parametrize(
@@ -150,42 +143,32 @@ def test_a_price_exactly_on_the_half_is_rounded_up(data: some.DataObject, term: 
 # --- whole orders, in scaled integers
 
 
-def rounded(numerator: int, denominator: int) -> int:
-    """The quotient, half up."""
-    return (2 * numerator + denominator) // (2 * denominator)
-
-
 order_lines = some.lists(
-    some.tuples(
-        some.sampled_from([*sorted(PERIODS), ("P1M", "none")]),
-        some.integers(1, 100_000),  # quantity
-        some.integers(0, 10**9),  # list price, ten thousandths
-        some.integers(0, 10**9),  # cost, ten thousandths
+    some.builds(
+        Item,
+        plan=some.sampled_from(PLANS),
+        quantity=some.integers(1, 100_000),
+        listed=some.integers(0, 10**9),
+        cost=some.integers(0, 10**9),
     ),
     max_size=8,
 )
+all_terms = some.builds(
+    Terms, currency=currencies, is_from_cost=some.booleans(), markup=some.integers(0, 50_000), tax_rate=hundredths_of_percent
+)
 
 
-@given(order_lines, hundredths_of_percent, some.booleans(), some.integers(0, 50_000), currencies)
-def test_the_sums_of_an_order_are_what_whole_numbers_say(
-    lines: list[tuple[tuple[str, str], int, int, int]], rate: int, is_from_cost: bool, markup: int, currency: str
-) -> None:
-    scale = 10 ** DIGITS[currency]
-    priced, due, taxes, per = [], 0, 0, dict.fromkeys(("monthly", "annual", "triennial"), 0)
-    for (term, cycle), quantity, listed, cost in lines:
-        # The term price in units of 10 to the power of minus 8.
-        exact = cost * (10_000 + markup) if is_from_cost else listed * 10_000
-        unit = 0 if cycle == "none" else rounded(exact * scale, 10**8 * PERIODS[term, cycle])
-        tax = rounded(unit * quantity * rate, 10_000)
-        due, taxes = due + unit * quantity, taxes + tax
-        if cycle in per:
-            per[cycle] += unit * quantity
-        pricing = "cost" if is_from_cost else "list"
-        whole = money.term_price(Decimal(listed).scaleb(-4), Decimal(cost).scaleb(-4), pricing, Decimal(markup).scaleb(-2))
-        amount = money.unit_price(whole, term, cycle, currency) * quantity
-        found_tax = money.tax(amount, Decimal(rate).scaleb(-2), currency)
-        assert (amount * scale, found_tax * scale) == (unit * quantity, tax)
-        priced.append(money.PricedLine(cycle, amount, found_tax))
-    sums = money.totals(priced, currency)
-    found = (sums.due_now, sums.tax_now, sums.per_month, sums.per_year, sums.per_three_years, sums.first_payment)
-    assert [amount * scale for amount in found] == [due, taxes, *per.values(), due + taxes]
+@given(order_lines, all_terms)
+def test_the_sums_of_an_order_are_what_whole_numbers_say(items: list[Item], terms: Terms) -> None:
+    scale = 10 ** DIGITS[terms.currency]
+    priced = []
+    for item in items:
+        (term, cycle), pricing = item.plan, "cost" if terms.is_from_cost else "list"
+        exact = money.term_price(Decimal(item.listed).scaleb(-4), Decimal(item.cost).scaleb(-4), pricing, Decimal(terms.markup).scaleb(-2))
+        amount = money.unit_price(exact, term, cycle, terms.currency) * item.quantity
+        tax = money.tax(amount, Decimal(terms.tax_rate).scaleb(-2), terms.currency)
+        assert (amount * scale, tax * scale) == (terms.amount(item), terms.tax(item))
+        priced.append(money.PricedLine(cycle, amount, tax))
+    sums = money.totals(priced, terms.currency)
+    found = {name: getattr(sums, name) * scale for name in whole_numbers.SUMS}
+    assert found == terms.sums(items)

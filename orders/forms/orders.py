@@ -12,7 +12,20 @@ from orders import addons, formats, lifecycle
 from orders.catalogue import Place, place_of, prices_at
 from orders.lifecycle import LineInput
 from orders.models import Customer, Offer, Order, Price, Seller
-from orders.money import CYCLE_LABELS, CYCLE_MONTHS, PER_LABELS, TERM_LABELS, TERM_MONTHS, PricedLine, Totals, tax, totals, unit_price
+from orders.money import (
+    CYCLE_LABELS,
+    CYCLE_MONTHS,
+    MOST,
+    PER_LABELS,
+    TERM_LABELS,
+    TERM_MONTHS,
+    TOO_MUCH,
+    PricedLine,
+    Totals,
+    tax,
+    totals,
+    unit_price,
+)
 from orders.paging import words
 from orders.search import matching_customers
 
@@ -254,7 +267,19 @@ class OrderLinesForm:
         if valid and not self.inputs():
             self.head.add_error(None, "Add at least one item.")
             valid = False
-        return valid
+        return valid and self._fits()
+
+    def _fits(self) -> bool:
+        """Whether an order can hold what this costs; else the quantities that are too much say so."""
+        amounts = {line: amount.priced.amount for line, amount in zip(self.lines, self.amounts(), strict=True) if amount}
+        if sum(amounts.values()) < MOST:
+            return True
+        too_much = [line for line, amount in amounts.items() if amount >= MOST]
+        for line in too_much:
+            line.add_error("quantity", TOO_MUCH)
+        if not too_much:
+            self.head.add_error(None, TOO_MUCH)
+        return False
 
     def inputs(self) -> list[LineInput]:
         return [LineInput(line.price, line.cleaned_data["quantity"]) for line in self.lines if not line.is_empty and line.price]

@@ -301,6 +301,13 @@ class Order(SafeRefresh):
 TOTAL_FIELDS = ("due_now", "tax_now", "per_month", "per_year", "per_three_years")
 
 
+class ExactDecimalField(models.DecimalField):  # type: ignore[type-arg]
+    """A decimal of which SQLite keeps every digit too: as a number it keeps fifteen, as text all."""
+
+    def db_type(self, connection: Any) -> str | None:
+        return f"varchar({self.max_digits + 2})" if connection.vendor == "sqlite" else super().db_type(connection)
+
+
 class OrderLine(models.Model):
     """One offer in an order. Title, price and tax are copies from when the line was written."""
 
@@ -314,7 +321,7 @@ class OrderLine(models.Model):
     billing_cycle = models.CharField(max_length=10, choices=list(CYCLE_LABELS.items()))
     term_cost = models.DecimalField(max_digits=14, decimal_places=4)
     # A cost of four decimals with a markup of two has eight: kept exact, because only the unit price is rounded.
-    term_price = models.DecimalField(max_digits=18, decimal_places=8)
+    term_price = ExactDecimalField(max_digits=18, decimal_places=8)
     unit_price = models.DecimalField(max_digits=14, decimal_places=4)
     amount = models.DecimalField(max_digits=16, decimal_places=4)
     tax_rate = models.DecimalField(max_digits=5, decimal_places=2)

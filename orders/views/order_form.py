@@ -92,6 +92,9 @@ def _autosave_new(request: SellerRequest, form: OrderLinesForm) -> HttpResponse:
         order, is_made_now = _made(request, form)
     except submissions.OtherContent:
         return _sent_before(request, form, None)
+    except Refusal as refusal:
+        form.head.add_error(None, str(refusal))
+        return _page(request, form, state=SaveState.INCOMPLETE)
     if is_made_now:
         response = _page(request, form, order=order, state=SaveState.SAVED)
     else:
