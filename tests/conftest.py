@@ -59,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Each database keeps to one worker, so that it is built once and modules may share what they committed.
+    """A module's tests on one database keep to one worker, because they may share what they committed.
 
     xdist 3.8 has --dist loadgroup for this, which groups nothing under pytest 9.2 (pytest-xdist issue 1386).
     """
@@ -68,22 +68,36 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     class ByDatabase(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             found = DATABASE_IN_ID.search(nodeid)
-            return found[1] if found else nodeid
+            return f"{nodeid.partition('::')[0]} on {found[1]}" if found else nodeid
 
     return ByDatabase(config, log)
 
 
 @pytest.fixture(scope="session")
-def database(request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+def _built() -> Iterator[dict[str, Database]]:
+    """The databases that this process has built; it goes from one to the other and back."""
+    built: dict[str, Database] = {}
+    yield built
+    for made in built.values():
+        made.leave()
+
+
+@pytest.fixture(scope="session")
+def database(
+    request: pytest.FixtureRequest, _built: dict[str, Database], django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Database]:
     """The database of this run of the test: `kind` is sqlite or postgresql, `url` is for other processes."""
-    made: Database
-    if request.param == "sqlite":
-        made = SQLite(django_db_blocker, product_settings.VAR_DIR)
-    else:
-        made = PostgreSQL(django_db_blocker, request.getfixturevalue("postgres_server"))
-    made.build()
+    made = _built.get(request.param)
+    if made is None:
+        if request.param == "sqlite":
+            made = SQLite(django_db_blocker, product_settings.VAR_DIR)
+        else:
+            made = PostgreSQL(django_db_blocker, request.getfixturevalue("postgres_server"))
+        made.build()
+        _built[request.param] = made
+    made.enter()
     yield made
-    made.dispose()
+    made.leave()
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,11 @@ def wrong_with(response: Any, *, is_signed_in: bool) -> list[str]:
     found = []
     if policy(response) != POLICY:
         found.append(f"the policy is {policy(response)}")
-    found += [f"{name} is {response.headers.get(name)!r}" for name, value in HEADERS.items() if response.headers.get(name) != value]
+    headers = HEADERS
+    if response.request["PATH_INFO"].startswith("/join/") and response.status_code not in {404, 405}:
+        # Its address lets somebody in. "same-origin" would tell it to our own other pages; a test of its own looks at the rest.
+        headers = HEADERS | {"Referrer-Policy": "strict-origin"}
+    found += [f"{name} is {response.headers.get(name)!r}" for name, value in headers.items() if response.headers.get(name) != value]
     # A permanent redirect to the address with its slash holds nothing of anybody.
     if is_signed_in and response.status_code != 301 and "no-store" not in response.headers.get("Cache-Control", ""):
         found.append(f"a signed-in page may be stored: Cache-Control is {response.headers.get('Cache-Control')!r}")

@@ -98,8 +98,8 @@ class TaxRateForm(forms.Form):
         if before and before.percent == percent:
             return before
         rate, _ = TaxRate.objects.update_or_create(seller=seller, country=country, defaults={"percent": percent})
-        was = f"{before.percent}" if before else "nothing"
-        record(seller, "tax_rate", actor, f"Tax in {contacts.country_name(country)}: {was} became {percent}")
+        was = formats.number(before.percent) if before else "nothing"
+        record(seller, "tax_rate", actor, f"Tax in {contacts.country_name(country)}: {was} became {formats.number(percent)}")
         return rate
 
 

@@ -110,7 +110,12 @@ def _remove_tax(request: SellerRequest, country: str) -> HttpResponse:
         rate = request.seller.tax_rates.filter(country=country).first() if country.isascii() and country.isalpha() else None
         if rate:
             rate.delete()
-            record(request.seller, "tax_rate", request.user, f"Tax in {contacts.country_name(country)}: {rate.percent} became the default")
+            record(
+                request.seller,
+                "tax_rate",
+                request.user,
+                f"Tax in {contacts.country_name(country)}: {formats.number(rate.percent)} became the default",
+            )
             messages.success(request, f"New customers in {contacts.country_name(country)} are charged the default.")
     return redirect("orders:tax-rates")
 

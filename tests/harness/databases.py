@@ -40,9 +40,14 @@ class Database:
             call_command("migrate", verbosity=0, interactive=False)
             self.disconnect()
             self.copy()
+            self._set(self._before)
+
+    def enter(self) -> None:
+        """From here on the tests' connection leads here."""
+        with self._blocker.unblock():
             self._use(self.url)
 
-    def dispose(self) -> None:
+    def leave(self) -> None:
         with self._blocker.unblock():
             self.disconnect()
             self._set(self._before)

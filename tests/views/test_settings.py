@@ -117,7 +117,7 @@ def test_a_new_customer_is_charged_what_his_country_is_and_others_the_default(ad
     admin.post(TAX, {"country": "DE", "action": "remove"})
     assert seller.tax_percent_for("DE") == Decimal(seller.tax_rate)
     assert list(SettingsChange.objects.order_by("pk").values_list("text", flat=True)) == [
-        "Tax in Germany: nothing became 19.50", "Tax in Germany: 19.50 became 20.00", "Tax in Germany: 20.00 became the default",
+        "Tax in Germany: nothing became 19.5", "Tax in Germany: 19.5 became 20", "Tax in Germany: 20 became the default",
     ]  # fmt: skip
     # Another seller's rates are his own.
     assert world.northwind.seller.tax_percent_for("DE") == Decimal(world.northwind.seller.tax_rate)
