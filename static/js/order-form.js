@@ -66,11 +66,15 @@
   });
 
   /* --- saving */
-  let edits = 0, sent = 0, timer = 0;
+  let edits = 0, sent = 0, timer = 0, left = false;
   const save = () => autosave()?.dispatchEvent(new CustomEvent("portal:save"));
   form.addEventListener("input", () => { edits += 1; });
   form.addEventListener("change", () => { edits += 1; });
+  /* A pressed button saves everything itself: nothing is sent after it, until the page is seen again. */
+  form.addEventListener("submit", (event) => { if (!event.defaultPrevented) left = true; });
+  addEventListener("pageshow", () => { left = false; });
   document.addEventListener("htmx:beforeRequest", (event) => {
+    if (left) { event.preventDefault(); return; }
     if (event.target === autosave()) { sent = edits; state("Saving…"); }
   });
   document.addEventListener("htmx:afterRequest", (event) => {

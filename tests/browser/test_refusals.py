@@ -28,6 +28,7 @@ from tests.harness.databases import Database
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import again, customer_of
 
+pytestmark = pytest.mark.appearance
 # The card that each of the vendor's refusals must bring, by its slug in the failure catalogue.
 CARDS = {
     "E-mail refused": "contact-email",

@@ -23,6 +23,7 @@ from tests.browser.pages import (
 from tests.harness.browser import Problems, sign_in
 from tests.harness.world import again, order_in
 
+pytestmark = pytest.mark.appearance
 # The console tells of every answer above 399; a form with errors is one.
 UNPROCESSABLE = "status of 422"
 
