@@ -3,7 +3,7 @@
 (() => {
   const form = document.getElementById("order-form");
   if (!form) return;
-  const AGAIN_MS = 5000;
+  const AGAIN_MS = 5000, STOPPED_MS = 60000, CLICK_MS = 100;
   const autosave = () => document.getElementById("autosave");
   const state = (text) => { const node = document.getElementById("save-state"); if (node) node.textContent = text; };
 
@@ -66,13 +66,31 @@
   });
 
   /* --- saving */
-  let edits = 0, sent = 0, timer = 0, left = false;
+  let edits = 0, sent = 0, timer = 0, left = false, pressing = false, missed = false;
   const save = () => autosave()?.dispatchEvent(new CustomEvent("portal:save"));
   form.addEventListener("input", () => { edits += 1; });
   form.addEventListener("change", () => { edits += 1; });
-  /* A pressed button saves everything itself: nothing is sent after it, until the page is seen again. */
-  form.addEventListener("submit", (event) => { if (!event.defaultPrevented) left = true; });
+  /* A pressed button saves everything itself: nothing is sent after it, and no answer is taken that comes after it,
+     until the page is seen again or the browser's way to the next page was stopped. */
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    left = true;
+    setTimeout(() => { left = false; }, STOPPED_MS);
+  });
   addEventListener("pageshow", () => { left = false; });
+  /* Nor one that comes between press and release: it could move the button away from under the finger. It is asked for again. */
+  form.addEventListener("pointerdown", (event) => { pressing = event.target.closest("button") !== null; });
+  for (const kind of ["pointerup", "pointercancel"]) {
+    addEventListener(kind, () => setTimeout(() => {
+      pressing = false;
+      if (missed && !left) save();
+      missed = false;
+    }, CLICK_MS));
+  }
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (left) { event.preventDefault(); return; }
+    if (pressing && event.target === autosave()) { missed = true; event.preventDefault(); }
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (left) { event.preventDefault(); return; }
     if (event.target === autosave()) { sent = edits; state("Saving…"); }

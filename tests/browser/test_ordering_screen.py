@@ -1,8 +1,10 @@
 """The ordering screen: saves by itself, loses nothing to a colleague or a dead network, finds offers by keyboard, warns in time."""
 
+import re
 from decimal import Decimal
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
 from orders.models import Customer, Offer, Order, Price
 from orders.statuses import OrderStatus
@@ -144,3 +146,46 @@ def test_what_can_not_be_bought_says_why_and_what_is_bought_twice_is_said_before
     assert Order.objects.latest("id").lines.get().offer == world.backup
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+@pytest.mark.parametrize("moment", ["before", "between", "after"])
+def test_a_button_does_its_work_whenever_the_answer_of_the_first_save_comes(
+    web: Portal, world: World, new_context: NewContext, moment: str
+) -> None:
+    """That answer changes the address and makes the page longer: no reason to lose a press, or to move the button from under it."""
+    page = page_of(world.harbour.manager, web, new_context)
+    page.goto(f"{web.url}/orders/new/")
+    held: list[Route] = []
+    page.route(
+        "**/orders/new/",
+        lambda route: held.append(route) if re.search("lines-0-.*action=autosave", route.request.post_data or "") else route.continue_(),
+    )
+    page.get_by_role("combobox", name="Customer").select_option(label=ALDER)
+    fill_item(page, 1, MICROSOFT, 3)
+    for _ in range(100):
+        if held:
+            break
+        page.wait_for_timeout(50)
+
+    def answer() -> None:
+        with page.expect_response(lambda response: "action=autosave" in (response.request.post_data or "")) as found:
+            held.pop().continue_()
+        found.value.finished()
+        page.wait_for_timeout(100)
+
+    button = page.get_by_role("button", name="Save and review")
+    button.scroll_into_view_if_needed()
+    if moment == "before":
+        answer()
+    box = button.bounding_box()
+    assert box
+    # At its upper edge, which is what moves away first.
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 3)
+    page.mouse.down()
+    if moment == "between":
+        answer()
+    page.mouse.up()
+    if moment == "after":
+        answer()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review and place")
+    assert Order.objects.get().lines.get().quantity == 3
