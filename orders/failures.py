@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.urls import reverse
 
 from orders.models import AttemptState, Failure, FailureClass, FailureReason, Order, OrderLine, PurchaseAttempt, RetryClass, Who
+from orders.vendors.contract import Meaning, MeaningKind, Meanings
 
 CATALOGUE = Path(__file__).with_name("failure_catalogue.toml")
 NOTHING_BOUGHT = "Nothing was bought and nothing will be billed."
@@ -99,6 +100,17 @@ class Explanation:
 
     def _words(self, text: str) -> str:
         return text.replace("{vendor}", self.vendor)
+
+
+def meanings(dialect: str) -> Meanings:
+    """What the catalogue knows of a vendor's (HTTP status, code), read once."""
+    found = {(row.http_status, row.code): meaning_of_row(row) for row in FailureReason.objects.filter(dialect=dialect)}
+    return lambda http_status, code: found.get((http_status or 0, code)) or found.get((0, code))
+
+
+def meaning_of_row(row: FailureReason) -> Meaning:
+    look = {"800008": MeaningKind.REFRESH, "400019": MeaningKind.REFRESH}
+    return Meaning(look.get(row.code, MeaningKind.REFUSED))
 
 
 class Catalogue:

@@ -22,6 +22,7 @@ APPEND_ONLY = (
     "orders_vendorexchange",
     "orders_failure",
     "orders_staffverdict",
+    "orders_parkedverdict",
     "orders_quoterevision",
     "orders_settingschange",
 )

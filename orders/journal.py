@@ -1,13 +1,14 @@
 """The durable memory of one attempt: every call is committed before it is sent, every answer before it is read."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import models, transaction
 
 from orders import clock
-from orders.models import CustomerTenant, PurchaseAttempt, VendorExchange
+from orders.models import CustomerTenant, PurchaseAttempt, Subscription, VendorExchange
+from orders.vendors.answers import retry_after
 from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, Verdict, can_decide, new_key
 
 # What support needs of an answer; credentials are not among them.
@@ -19,19 +20,32 @@ class LostLease(Exception):
     """Another worker holds the attempt now; nothing was sent."""
 
 
-class AttemptJournal:
-    """See vendors.contract.Journal. Must be used outside a transaction. `decides` is the connector's."""
+class SendsHeld(Exception):
+    """Only questions may go to this vendor now: his kill switch is on, or a backup was restored. Nothing was sent."""
 
-    def __init__(self, attempt: PurchaseAttempt, decides: Callable[[str, Answer], bool] | None = None) -> None:
+
+class AttemptJournal:
+    """See vendors.contract.Journal. Must be used outside a transaction. `decides` is the connector's.
+
+    `may_write` False lets no call leave that could change something. `vendor_failed` and `asked_to_wait` tell how the vendor
+    answered the last call, for the account's breaker.
+    """
+
+    def __init__(self, attempt: PurchaseAttempt, decides: Callable[[str, Answer], bool] | None = None, *, may_write: bool = True) -> None:
         self._attempt = attempt
         self._decides = decides or (lambda step, answer: can_decide(answer.status))
+        self._may_write = may_write
+        self.vendor_failed = False
+        self.asked_to_wait: timedelta | None = None
 
     def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
         if (stored := self.answered(step)) is not None:
             return stored
+        if not self._may_write:
+            raise SendsHeld(step)
         first = self._exchanges(step).filter(kind=Kind.REQUEST).first()
         # A repeat uses the stored bytes and key: only so can the vendor recognise it.
-        request = call if first is None else Call(first.method, first.path, bytes(first.body), call.headers)
+        request = call if first is None else Call(first.method, first.path, bytes(first.body), first.headers)
         key = first.key if first else new_key()
         self._begin(step, request, key)
         return self._finish(step, request, key, send)
@@ -39,7 +53,7 @@ class AttemptJournal:
     def read(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
         key = new_key()
         try:
-            answer = send(call, key)
+            answer = self._send(send, call, key)
         except NothingSent as error:
             self._keep(step, call, key, Kind.NOT_SENT, body=str(error).encode(), is_write=False)
             raise
@@ -67,6 +81,39 @@ class AttemptJournal:
         """Whether a byte of any writing call of this attempt may have left."""
         steps = self._attempt.exchanges.filter(is_write=True).values_list("step", flat=True).distinct()
         return any(self.was_sent(step) for step in steps)
+
+    def first_sent(self, step: str) -> datetime | None:
+        if not self.was_sent(step):
+            return None
+        return self._exchanges(step).filter(kind=Kind.REQUEST).values_list("at", flat=True).first()
+
+    def age(self, step: str) -> timedelta:
+        sent = self.first_sent(step)
+        return clock.now() - sent if sent else timedelta()
+
+    def adopted(self) -> tuple[str, ...]:
+        return tuple(self._attempt.adopted)
+
+    def adopt(self, refs: tuple[str, ...]) -> None:
+        """Committed at once, and only by whoever holds the attempt."""
+        written = PurchaseAttempt.objects.filter(
+            pk=self._attempt.pk, fence=self._attempt.fence, lease_owner=self._attempt.lease_owner
+        ).update(adopted=list(refs), must_look=False)
+        if not written:
+            raise LostLease
+        self._attempt.adopted = list(refs)
+
+    def known_orders(self) -> frozenset[str]:
+        others = PurchaseAttempt.objects.filter(order__customer=self._attempt.order.customer_id, account=self._attempt.account_id)
+        found: set[str] = set()
+        for refs, adopted in others.exclude(pk=self._attempt.pk).values_list("vendor_order_refs", "adopted"):
+            found |= {*refs, *adopted}
+        found |= set(
+            Subscription.objects.filter(customer=self._attempt.order.customer_id, account=self._attempt.account_id)
+            .exclude(attempt=self._attempt)
+            .values_list("vendor_order_ref", flat=True)
+        )
+        return frozenset(found)
 
     def tenant(self) -> str:
         known = CustomerTenant.objects.filter(customer_id=self._attempt.order.customer_id, account_id=self._attempt.account_id).first()
@@ -106,7 +153,7 @@ class AttemptJournal:
 
     def _finish(self, step: str, call: Call, key: str, send: Callable[[Call, str], Answer]) -> Answer:
         try:
-            answer = send(call, key)
+            answer = self._send(send, call, key)
         except (NothingSent, AuthBroken) as error:
             # A refused login is refused at the door: the call itself was not taken.
             self._keep(step, call, key, Kind.NOT_SENT, body=str(error).encode(), is_write=True)
@@ -115,6 +162,14 @@ class AttemptJournal:
             self._keep(step, call, key, Kind.NO_ANSWER, body=str(error).encode(), is_write=True)
             raise
         self._keep(step, call, key, Kind.ANSWER, answer=answer, is_write=True)
+        return answer
+
+    def _send(self, send: Callable[[Call, str], Answer], call: Call, key: str) -> Answer:
+        """Send, and remember how the vendor took it."""
+        self.vendor_failed, self.asked_to_wait = True, None
+        answer = send(call, key)
+        self.vendor_failed = answer.status >= 500 or answer.status == 408
+        self.asked_to_wait = retry_after(answer) if answer.status in {429, 503} else None
         return answer
 
     def _keep(self, step: str, call: Call, key: str, kind: str, *, answer: Answer | None = None, body: bytes = b"", is_write: bool) -> None:
@@ -127,7 +182,8 @@ class AttemptJournal:
             path=call.path[:500],
             key=key,
             http_status=answer.status if answer else None,
-            headers=_kept(answer.headers) if answer else {},
+            # Of a request they are part of what a repeat must send again; of an answer what support needs.
+            headers=_kept(answer.headers) if answer else dict(call.headers) if kind == Kind.REQUEST else {},
             body=answer.body if answer else body,
             at=clock.now(),
         )

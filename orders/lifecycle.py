@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from orders import addons, catalogue, clock, money
+from orders import addons, catalogue, clock, epoch, money
 from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
@@ -380,7 +380,7 @@ def _to_vendor(order: Order) -> None:
         if account is None:
             raise Refusal(f"There is no account at {vendor} to order with. Our staff must connect one first.")
         attempt = PurchaseAttempt.objects.prepare(
-            order, vendor, account, [line for line in lines if line.offer.vendor_id == vendor.pk], at=now
+            order, vendor, account, [line for line in lines if line.offer.vendor_id == vendor.pk], at=now, must_look=epoch.must_look(now)
         )
         wake(RUN_ATTEMPT, attempt.pk)
 

@@ -5,13 +5,16 @@ Promise: never more than once, never silently lost. How:
 - no transaction is open while a vendor is called; every writing call is committed, byte for byte, before it is sent;
 - a verdict is recorded only by the worker whose fence is current;
 - an expired lease turns `sending` into `unknown`, and nothing else: only the same attempt, with the same keys, asks again;
-- age is never a verdict. A time-out, a 5xx or a broken answer of the buying call is `unknown`, not refused.
+- age is never a verdict. A time-out, a 5xx or a broken answer of the buying call is `unknown`, not refused; where nothing that the
+  vendor offers can tell any more, the attempt is parked, and staff decide with the evidence;
+- while a kill switch is on, or after a restored backup, vendors are asked and nothing is sent.
 Source: product.md rules 2, 4-6.
 """
 
 import logging
 import os
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -20,8 +23,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from orders import clock, lifecycle, provisioning
-from orders.journal import AttemptJournal, LostLease
+from orders import clock, epoch, failures, lifecycle, provisioning, throttling
+from orders.journal import AttemptJournal, LostLease, SendsHeld
 from orders.models import (
     AttemptState,
     Customer,
@@ -36,7 +39,19 @@ from orders.models import (
 from orders.models.purchases import MAX_TRIES, storable
 from orders.statuses import OrderStatus
 from orders.vendors import registry
-from orders.vendors.contract import AuthBroken, Bought, Busy, NothingSent, OutcomeUnknown, Phase, Refusal, Rejected, Snapshot
+from orders.vendors.contract import (
+    AuthBroken,
+    Bought,
+    Busy,
+    Connector,
+    MustPark,
+    NothingSent,
+    OutcomeUnknown,
+    Phase,
+    Refusal,
+    Rejected,
+    Snapshot,
+)
 from orders.vendors.http import ForbiddenAddress, Login
 from orders.wake import wake
 
@@ -53,24 +68,43 @@ def run(attempt_id: int) -> None:
     attempt = claim(attempt_id)
     if attempt is None:
         return
+    calls: list[None] = []
     try:
-        connector = registry.connect(attempt.vendor.connector, login_to(attempt.account))
+        login = login_to(attempt.account, mark_sent=lambda: calls.append(None))
+        connector = registry.connect(attempt.vendor.connector, login, failures.meanings(attempt.vendor.dialect))
     except (ForbiddenAddress, InvalidToken) as error:
         # The account can't be used as it is set up; that is no order's fault.
         record_auth_broken(attempt, f"{type(error).__name__}: {error}".strip(": "), AttemptJournal(attempt))
         return
-    journal = AttemptJournal(attempt, connector.decides)
+    may_write = not attempt.vendor.is_stopped and not epoch.is_reconciling()
+    journal = AttemptJournal(attempt, connector.decides, may_write=may_write)
+    with closing(connector):
+        _converse(attempt, connector, journal)
+    if calls:
+        with transaction.atomic():
+            throttling.record(
+                attempt.account, calls=len(calls), answered=not journal.vendor_failed, wait=journal.asked_to_wait, now=clock.now()
+            )
+
+
+def _converse(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> None:
+    """Talk to the vendor and record what came of it."""
     try:
-        with closing(connector):
-            snapshot = connector.advance(attempt.order_request(), journal)
+        if attempt.must_look and not _has_looked(attempt, connector, journal):
+            return
+        snapshot = connector.advance(attempt.order_request(), journal)
     except LostLease:
         log.warning("%s: the lease ended while talking to the vendor; whoever holds it goes on", attempt)
+    except SendsHeld:
+        hold(attempt, timedelta(seconds=settings.HELD_SECONDS), journal)
     except Rejected as error:
         record_refused(attempt, error.refusals)
     except Busy as error:
         record_busy(attempt, error)
     except AuthBroken as error:
         record_auth_broken(attempt, str(error), journal)
+    except MustPark as error:
+        record_parked(attempt, str(error))
     except (OutcomeUnknown, NothingSent) as error:
         record_unknown(attempt, str(error))
     except Exception:
@@ -82,6 +116,32 @@ def run(attempt_id: int) -> None:
         record_snapshot(attempt, snapshot)
 
 
+def _has_looked(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> bool:
+    """After a restored backup: whether it is known now what an earlier life of the database bought for this order.
+
+    False: what this attempt does next was recorded here. Raises what the connector raises, and MustPark.
+    """
+    capabilities = attempt.vendor.capabilities
+    if not capabilities.has_api:
+        _release(attempt, must_look=False)
+        return False
+    if not capabilities.finds_orders:
+        raise MustPark("A backup was restored, and this vendor can't be asked what was bought before.")
+    found = connector.find(attempt.order_request(), journal, epoch.look_since(attempt))
+    if found and not epoch.was_there_before_restore(attempt):
+        raise MustPark(f"The vendor has an order of the same items that the portal does not know: {', '.join(found)}.")
+    if found:
+        journal.adopt(found)
+        return True
+    now, sent_until = clock.now(), epoch.sent_until()
+    if sent_until and now < (visible := sent_until + capabilities.lookup_lag + epoch.IN_FLIGHT):
+        # What was sent last before the backup was restored may not show yet.
+        hold(attempt, visible - now, journal)
+        return False
+    _release(attempt, must_look=False)
+    return False
+
+
 # --- claim
 
 
@@ -91,6 +151,7 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
     Committed before it returns: from here on a crash leaves `sending`, which only the sweep may touch.
     """
     assert not connection.in_atomic_block or settings.PROFILE == "test", "A claim must be committed before the call."
+    epoch.look_after()
     now = clock.now()
     attempt = PurchaseAttempt.objects.select_related("order__seller", "vendor", "account").get(pk=attempt_id)
     if attempt.state == AttemptState.PREPARED and not attempt.order.seller.is_active:
@@ -100,6 +161,8 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
             if lifecycle.give_up(attempt, code="seller_inactive"):
                 lifecycle.settle(order)
         return None
+    is_new = attempt.state == AttemptState.PREPARED and not attempt.must_look
+    number = 0
     with transaction.atomic():
         # One conversation per customer and account: two at once would both create him, and the second one's domain be taken.
         Customer.objects.locked().get(pk=attempt.order.customer_id)
@@ -108,16 +171,31 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
             _wake_later(attempt, now + timedelta(seconds=settings.SWEEP_SECONDS))
             return None
         mine = PurchaseAttempt.objects.due(now).filter(pk=attempt_id, fence=attempt.fence, state=attempt.state, order__status__in=OUT)
+        if attempt.vendor.capabilities.has_api and mine.exists():
+            if is_new and (attempt.vendor.is_stopped or epoch.is_reconciling()):
+                mine.update(next_action_at=now + timedelta(seconds=settings.HELD_SECONDS), woken_at=None)
+                return None
+            if later := throttling.wait_until(attempt.account, now):
+                mine.update(next_action_at=later, woken_at=now)
+                wake(lifecycle.RUN_ATTEMPT, attempt.pk, at=later)
+                return None
         won = mine.update(
-            state=AttemptState.SENDING if attempt.state == AttemptState.PREPARED else attempt.state,
+            state=AttemptState.SENDING if is_new else attempt.state,
             fence=F("fence") + 1,
             lease_owner=worker_name(),
             lease_until=now + timedelta(seconds=settings.PURCHASE_LEASE_SECONDS),
-            sent_at=attempt.sent_at or now,
+            sent_at=(attempt.sent_at or now) if is_new else attempt.sent_at,
         )
+        if won and is_new:
+            number = epoch.count_sent()
     if not won:
         return None
-    return PurchaseAttempt.objects.select_related("order__customer", "vendor", "account").get(pk=attempt_id)
+    held = PurchaseAttempt.objects.select_related("order__customer", "order__seller", "vendor", "account").get(pk=attempt_id)
+    if number and not epoch.note(number):
+        # The database is not the one that the file outside knows: nothing was sent, and the next look says why.
+        _release(held)
+        return None
+    return held
 
 
 def _wake_later(attempt: PurchaseAttempt, at: datetime) -> None:
@@ -129,7 +207,9 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def login_to(account: VendorAccount) -> Login:
+def login_to(account: VendorAccount, mark_sent: Callable[[], None] | None = None) -> Login:
+    """How to speak as this account; `mark_sent` is called before each call. Raises InvalidToken when no key opens its secrets."""
+    speaks_as_person = bool(account.sealed_refresh_token)
     return Login(
         account=f"{account.pk}",
         base_url=account.base_url.rstrip("/"),
@@ -139,7 +219,18 @@ def login_to(account: VendorAccount) -> Login:
         client_secret=account.client_secret,
         deadline_seconds=settings.PURCHASE_DEADLINE_SECONDS,
         allow_loopback=settings.VENDOR_ALLOW_LOOPBACK,
+        refresh_token=(lambda: VendorAccount.objects.get(pk=account.pk).refresh_token) if speaks_as_person else None,
+        keep_refresh_token=(lambda newer: _keep_refresh_token(account.pk, newer)) if speaks_as_person else None,
+        mark_sent=mark_sent,
     )
+
+
+@transaction.atomic
+def _keep_refresh_token(account_id: int, newer: str) -> None:
+    """Store the newest one, whole or not at all, before the access token that came with it is used."""
+    account = VendorAccount.objects.select_for_update().get(pk=account_id)
+    account.refresh_token = newer
+    account.save(update_fields=["sealed_refresh_token"])
 
 
 # --- record: one transaction each, fenced
@@ -162,6 +253,7 @@ def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
         state=state,
         unknown_since=None,
         vendor_order_ref=snapshot.order_refs[0] if snapshot.order_refs else attempt.vendor_order_ref,
+        vendor_order_refs=list(snapshot.order_refs) or attempt.vendor_order_refs,
         vendor_status=vendor_status,
         action=snapshot.action,
         asked=asked,
@@ -264,6 +356,37 @@ def record_unknown(attempt: PurchaseAttempt, why: str) -> None:
 
 
 @transaction.atomic
+def record_parked(attempt: PurchaseAttempt, why: str) -> None:
+    """Nothing that the vendor offers can tell what became of this attempt: staff look, and nothing is sent meanwhile."""
+    order = lifecycle.lock(attempt.order)
+    saved = _save_fenced(
+        attempt,
+        state=AttemptState.PARKED,
+        unknown_since=attempt.unknown_since or attempt.sent_at or clock.now(),
+        parked_reason=storable(why)[:300],
+        must_look=False,
+        next_action_at=None,
+    )
+    if saved:
+        lifecycle.record(order, "parked", None, attempt=attempt.number, vendor=attempt.vendor.name)
+        _report("parked", attempt, f"{attempt}: {why}")
+        lifecycle.settle(order)
+
+
+def hold(attempt: PurchaseAttempt, wait: timedelta, journal: AttemptJournal) -> None:
+    """Nothing may be sent now: the attempt is as it was, and is looked at again later. What was never sent is prepared again."""
+    never_sent = attempt.state == AttemptState.SENDING and not journal.anything_sent()
+    state = AttemptState.PREPARED if never_sent else AttemptState.UNKNOWN if attempt.state == AttemptState.SENDING else attempt.state
+    _save_fenced(attempt, state=state, next_action_at=clock.now() + wait)
+
+
+def _release(attempt: PurchaseAttempt, **fields: object) -> None:
+    """Nothing was sent under this claim: the attempt goes on as if it had not been claimed."""
+    state = AttemptState.PREPARED if attempt.state == AttemptState.SENDING else attempt.state
+    _save_fenced(attempt, state=state, next_action_at=clock.now(), **fields)
+
+
+@transaction.atomic
 def record_auth_broken(attempt: PurchaseAttempt, why: str, journal: AttemptJournal) -> None:
     """Our login is refused: the account stops until staff renew it, the order waits. Nobody's order fails for it."""
     order = lifecycle.lock(attempt.order)
@@ -343,9 +466,25 @@ def _report(kind: str, attempt: PurchaseAttempt, detail: str) -> None:
 def _next_look(attempt: PurchaseAttempt, asked: int) -> datetime:
     """When to ask again what became of a purchase. The order is locked."""
     if attempt.vendor.capabilities.has_api:
-        return _after(settings.POLL_SECONDS, asked)
+        return clock.now() + _poll_wait(attempt, asked)
     # The last answer may have come after we looked, and found the attempt held by us.
     return clock.now() if provisioning.is_answered(attempt) else clock.now() + STAFF_POLL
+
+
+def _poll_wait(attempt: PurchaseAttempt, asked: int) -> timedelta:
+    """Soon at first, then by how long the order has been with the vendor; an order never fails by age (Partner Center, polling)."""
+    if attempt.action or "review" in attempt.vendor_status:
+        return timedelta(seconds=settings.POLL_PERSON_SECONDS)
+    if asked < len(settings.POLL_SECONDS):
+        return timedelta(seconds=settings.POLL_SECONDS[asked])
+    age = (clock.now() - (attempt.sent_at or attempt.created_at)).total_seconds()
+    for until, seconds in settings.POLL_BY_AGE:
+        if age < until:
+            return timedelta(seconds=seconds)
+    _report(
+        "waits-long", attempt, f"{attempt} has been with the vendor for more than {int(age // 86400)} days. It is still asked once a day."
+    )
+    return timedelta(days=1)
 
 
 def _pause(steps: list[int], index: int) -> timedelta:
@@ -362,7 +501,9 @@ def _after(steps: list[int], index: int) -> datetime:
 def sweep() -> int:
     """Find what is due or was left lying and wake it; fire what is scheduled. Safe to run anywhere, any number of times."""
     now = clock.now()
+    epoch.look_after()
     expire_leases(now)
+    epoch.finish_when_looked()
     # A task was enqueued for each of these already. One that was not done by now was lost, or waits behind others.
     forgotten = Q(woken_at=None) | Q(woken_at__lt=now - timedelta(seconds=settings.REWAKE_SECONDS))
     woken = 0

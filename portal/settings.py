@@ -200,11 +200,17 @@ if PURCHASE_LEASE_SECONDS <= PURCHASE_DEADLINE_SECONDS:
 # Waits of the engine, in seconds; the demo's vendor answers in seconds, so its portal asks in seconds.
 # Exists nowhere, and is what demo and tests write their e-mail addresses with (RFC 2606).
 RESERVED_TOP_LEVEL_DOMAINS = frozenset({"example"}) if IS_LOCAL else frozenset()
-POLL_SECONDS = [2, 2, 3, 5, 5, 10] if IS_LOCAL else [10, 30, 120, 300, 900]
+# After the first looks, by how long the order has been waiting (seconds of age, seconds between looks); then once a day.
+POLL_SECONDS = [2, 2, 3, 5, 5] if IS_LOCAL else [10, 30, 120, 300]
+POLL_BY_AGE = [(8 * 86400, 10)] if IS_LOCAL else [(86400, 900), (8 * 86400, 3600)]
+POLL_PERSON_SECONDS = 10 if IS_LOCAL else 3600  # somebody else must act first
 UNKNOWN_SECONDS = [1, 2, 5, 15] if IS_LOCAL else [60, 120, 300, 900, 3600, 21600]
 BUSY_SECONDS = [4, 6, 8, 10] if IS_LOCAL else [60, 120, 300, 900]
+HELD_SECONDS = 2 if IS_LOCAL else 30  # between looks whether sending is allowed again
 SWEEP_SECONDS = env_number("SWEEP_SECONDS", 1 if IS_LOCAL else 5)
 REWAKE_SECONDS = 3 if IS_LOCAL else 60
+# Outside the database, and not restored with it: tells a restored backup from a running portal (orders/epoch.py).
+EPOCH_FILE = Path(env("EPOCH_FILE", str(VAR_DIR / "epoch.json")))
 # Loopback vendors over plain http exist in the demo and the tests only.
 VENDOR_ALLOW_LOOPBACK = IS_LOCAL
 # Whole seconds that the demo and the tests add to the clock; the sandbox vendor reads the same file.

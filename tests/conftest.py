@@ -138,6 +138,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(REAL_COMMITS, pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def _no_memory_of_other_databases() -> None:
+    """Each test's database is as new, so the file that outlives databases must be, too (orders/epoch.py)."""
+    product_settings.EPOCH_FILE.unlink(missing_ok=True)
+
+
 # --- a world to act in
 
 

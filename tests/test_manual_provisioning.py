@@ -226,7 +226,7 @@ def test_an_answer_that_comes_while_the_worker_looks_is_not_left_lying(world: Wo
     clock.advance(hours=2)
     held = purchasing.claim(attempt.pk)
     assert held
-    snapshot = purchasing.registry.connect("manual", purchasing.login_to(held.account)).advance(
+    snapshot = purchasing.registry.connect("manual", purchasing.login_to(held.account), lambda *_: None).advance(
         held.order_request(), purchasing.AttemptJournal(held)
     )
     approve(attempt, 1, world.staff)

@@ -25,7 +25,7 @@ from orders.models import (
 )
 from orders.progress import second_line
 from orders.statuses import OrderStatus
-from orders.vendors import partner_center
+from orders.vendors import microsoft_login, partner_center
 from orders.vendors.contract import Refusal as VendorRefusal
 from tests.harness.clock import Clock
 from tests.harness.databases import Database
@@ -38,7 +38,7 @@ WITH_VENDOR = {OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISH
 @pytest.fixture(autouse=True)
 def engine(committed_db: Database, vendor: Sandbox) -> None:
     """Real commits and a real vendor for every test here."""
-    partner_center._tokens.clear()
+    microsoft_login.TOKENS.clear()
 
 
 def placed(world: World, *lines: LineInput, email: str = "", domain: str = "") -> Order:

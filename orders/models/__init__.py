@@ -1,17 +1,30 @@
 """All models; one noun a file. Import from here."""
 
 from orders.models.accounts import Invitation, Membership, Pricing, Role, Seller, SettingsChange, TaxRate, User
-from orders.models.catalogue import Offer, Price, PriceList, Vendor, VendorAccount
+from orders.models.catalogue import AccountHealth, Offer, Price, PriceList, Vendor, VendorAccount
 from orders.models.customers import Customer, CustomerTenant
+from orders.models.epoch import PortalEpoch
 from orders.models.events import Incident, OrderEvent, OrderNote
 from orders.models.failures import FailureReason, RetryClass, Who
+from orders.models.hints import VendorEvent
 from orders.models.notices import Notice, SentMail
 from orders.models.orders import Order, OrderLine, Sequence, Submission
-from orders.models.purchases import AttemptState, Failure, FailureClass, ManualAttempt, PurchaseAttempt, StaffVerdict, VendorExchange
+from orders.models.preflight import Preflight
+from orders.models.purchases import (
+    AttemptState,
+    Failure,
+    FailureClass,
+    ManualAttempt,
+    ParkedVerdict,
+    PurchaseAttempt,
+    StaffVerdict,
+    VendorExchange,
+)
 from orders.models.quotes import QuoteRevision
 from orders.models.subscriptions import Subscription, SubscriptionStatus
 
 __all__ = [
+    "AccountHealth",
     "AttemptState",
     "Customer",
     "CustomerTenant",
@@ -28,6 +41,9 @@ __all__ = [
     "OrderEvent",
     "OrderLine",
     "OrderNote",
+    "ParkedVerdict",
+    "PortalEpoch",
+    "Preflight",
     "Price",
     "PriceList",
     "Pricing",
@@ -47,6 +63,7 @@ __all__ = [
     "User",
     "Vendor",
     "VendorAccount",
+    "VendorEvent",
     "VendorExchange",
     "Who",
 ]

@@ -34,6 +34,12 @@ class Vendor(models.Model):
     name = models.CharField(max_length=80)
     connector = models.SlugField(max_length=40, validators=[known_connector])
     is_active = models.BooleanField(default=True)
+    is_stopped = models.BooleanField(
+        "stopped",
+        default=False,
+        help_text="Kill switch: nothing is sent to this vendor any more. What became of sent orders is still asked.",
+    )
+    stopped_reason = models.CharField(max_length=300, blank=True)
 
     class Meta:
         ordering = ["name"]
@@ -74,6 +80,13 @@ class VendorAccount(models.Model):
     is_active = models.BooleanField(default=True)
     is_paused = models.BooleanField(default=False, help_text="Nothing is sent while paused; orders wait.")
     paused_reason = models.CharField(max_length=300, blank=True)
+    calls_per_minute = models.PositiveIntegerField(default=300, help_text="More calls wait. Partner Center allows 500 for a tenant.")
+    parallel_calls = models.PositiveIntegerField(default=4, help_text="Conversations with the vendor at the same time.")
+    breaker_failures = models.PositiveIntegerField(
+        default=5, help_text="So many failed conversations in a row end the sending for a while."
+    )
+    breaker_seconds = models.PositiveIntegerField(default=60, help_text="How long; then one order tries, and the others follow it.")
+    sealed_refresh_token = models.TextField(blank=True, editable=False)
 
     objects = VendorAccountQuerySet.as_manager()
 
@@ -87,6 +100,29 @@ class VendorAccount(models.Model):
     @client_secret.setter
     def client_secret(self, value: str) -> None:
         self.sealed_secret = secrets.seal({"client_secret": value})
+
+    @property
+    def refresh_token(self) -> str:
+        """Of a person who consented once; empty when the account speaks as the application alone."""
+        return secrets.unseal(self.sealed_refresh_token).get("refresh_token", "")
+
+    @refresh_token.setter
+    def refresh_token(self, value: str) -> None:
+        self.sealed_refresh_token = secrets.seal({"refresh_token": value}) if value else ""
+
+
+class AccountHealth(models.Model):
+    """How the vendor has answered one account of ours lately, and how many calls it may still make. Written after every conversation."""
+
+    account = models.OneToOneField(VendorAccount, on_delete=models.PROTECT, related_name="health")
+    calls_left = models.FloatField(default=0, help_text="Fills up to a minute’s calls; below one, conversations wait.")
+    filled_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="Conversations in a row that the vendor did not answer.")
+    down_since = models.DateTimeField(null=True, blank=True, help_text="Set while the breaker is open.")
+    not_before = models.DateTimeField(null=True, blank=True, help_text="Nothing is asked or sent before this.")
+
+    def __str__(self) -> str:
+        return f"{self.account}: {'down' if self.down_since else 'up'}"
 
 
 class OfferQuerySet(models.QuerySet["Offer"]):

@@ -3,6 +3,7 @@
 The attempt is the truth and the queue is disposable. States:
   prepared -> sending -> accepted -> approved -> succeeded
   sending -> unknown (an expired lease, no clear answer) -> accepted, approved, failed_definite
+  unknown -> parked, when nothing that the vendor offers can tell any more; staff look and decide
   anything before approved -> failed_definite, only by a definite refusal or a proof that nothing was sent
 """
 
@@ -29,6 +30,7 @@ class AttemptState(models.TextChoices):
     PREPARED = "prepared", "Waiting to be sent"
     SENDING = "sending", "Being sent"
     UNKNOWN = "unknown", "Confirming"
+    PARKED = "parked", "Parked for staff"
     ACCEPTED = "accepted", "With the vendor"
     APPROVED = "approved", "Approved"
     SUCCEEDED = "succeeded", "Bought"
@@ -44,6 +46,7 @@ class FailureClass(models.TextChoices):
     VENDOR_REJECTED = "vendor_rejected", "Refused by the vendor"
     VENDOR_BUSY = "vendor_busy", "Vendor busy"
     NEVER_SENT = "never_sent", "Never sent"
+    NOT_FOUND = "not_found", "Staff found that nothing was bought"
 
 
 class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
@@ -67,7 +70,7 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
         """
         held = Q(lease_until__gte=now)
         if not customer_is_known:
-            held |= Q(state__in=[AttemptState.SENDING, AttemptState.UNKNOWN])
+            held |= Q(state__in=[AttemptState.SENDING, AttemptState.UNKNOWN, AttemptState.PARKED])
         return self.filter(held, account=attempt.account_id, order__customer=attempt.order.customer_id).exclude(pk=attempt.pk)
 
     def prepare(
@@ -80,8 +83,12 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
         at: datetime,
         due_at: datetime | None = None,
         try_number: int = 1,
+        must_look: bool = False,
     ) -> "PurchaseAttempt":
-        """Freeze what we want bought and write it down; nothing is sent here. Raises IntegrityError if one is open."""
+        """Freeze what we want bought and write it down; nothing is sent here. Raises IntegrityError if one is open.
+
+        `must_look`: a backup was restored lately, so the vendor is asked first what he has.
+        """
         last = self.filter(order=order, vendor=vendor).aggregate(last=Max("number"))["last"] or 0
         reference = secrets.token_hex(16)
         request = OrderRequest(
@@ -115,6 +122,7 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
             next_action_at=due_at or at,
             woken_at=at,
             created_at=at,
+            must_look=must_look,
         )
 
 
@@ -140,9 +148,13 @@ class PurchaseAttempt(models.Model):
     unknown_since = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     vendor_order_ref = models.CharField(max_length=100, blank=True)
+    vendor_order_refs = models.JSONField(default=list, blank=True, help_text="All of them; one purchase may become several orders there.")
     vendor_status = models.CharField(max_length=60, blank=True)
     action = models.CharField(max_length=300, blank=True, help_text="What a person must do before the vendor goes on.")
     failure_class = models.CharField(max_length=20, choices=FailureClass, blank=True)
+    adopted = models.JSONField(default=list, blank=True, help_text="Orders at the vendor that were found to be this attempt’s.")
+    must_look = models.BooleanField(default=False, help_text="After a restored backup: look at the vendor before anything is sent.")
+    parked_reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
 
     objects = AttemptQuerySet.as_manager()
@@ -181,6 +193,21 @@ class PurchaseAttempt(models.Model):
             customer=CustomerRequest(**data["customer"]),
             lines=tuple(LineRequest(**line) for line in data["lines"]),
         )
+
+
+class ParkedVerdict(models.Model):
+    """What staff found out about an attempt that nothing could tell of: bought or not, by which evidence, and why. Append-only."""
+
+    attempt = models.OneToOneField(PurchaseAttempt, on_delete=models.PROTECT, related_name="parked_verdict")
+    is_bought = models.BooleanField()
+    vendor_order_ref = models.CharField("vendor’s order", max_length=100, blank=True)
+    evidence = models.TextField(max_length=4000, help_text="Where it was seen: page, time, who at the vendor said so.")
+    reason = models.CharField(max_length=200, help_text="The seller reads it in the order’s timeline.")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.attempt}: {'bought' if self.is_bought else 'not bought'}"
 
 
 class ManualAttemptManager(models.Manager.from_queryset(AttemptQuerySet)):  # type: ignore[misc]

@@ -28,7 +28,11 @@ class Capabilities:
     needs_agreement: bool = False  # sells only to customers who accepted the vendor's own agreement
     cancel_window: timedelta | None = None
     registration_countries: frozenset[str] = frozenset()  # where a customer's registration number is asked for, and only there
-    cart_lifetime: timedelta | None = None  # how long an unanswered purchase may be asked for again
+    resend_for: timedelta | None = (
+        None  # how long the vendor knows an unanswered purchase by its cart or key; then it must not be sent again
+    )
+    finds_orders: bool = False  # whether Connector.find can look for a purchase that nobody answered
+    lookup_lag: timedelta = timedelta()  # how long a new order may be missing from what find reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,25 @@ class Refusal:
     raw: bytes = b""
     line: int | None = None
     field: str = ""
+
+
+class MeaningKind(StrEnum):
+    REFUSED = "refused"  # a definite no: nothing was bought
+    WAIT = "wait"  # not now: the same may work later
+    REFRESH = "refresh"  # something that we sent is out of date: read it again and redo
+    LOOK = "look"  # it may have happened: look before anything else
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the failure catalogue knows of one (HTTP status, code); `wait` is when trying again makes sense."""
+
+    kind: MeaningKind
+    wait: timedelta | None = None
+
+
+# (HTTP status, code) -> what the failure catalogue knows of it, None when it has no row.
+type Meanings = Callable[[int | None, str], Meaning | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +198,10 @@ class OutcomeUnknown(VendorError):
     """Something was sent and no clear answer was read. Only the same attempt may ask again."""
 
 
+class MustPark(VendorError):
+    """Something was sent, and nothing that the vendor offers can tell any more what became of it: staff decide, with the evidence."""
+
+
 class AuthBroken(VendorError):
     """Our own credentials are refused: the account stops, orders wait."""
 
@@ -207,6 +234,26 @@ class Journal(Protocol):
         """Whether a byte of this writing step may have left."""
         ...
 
+    def first_sent(self, step: str) -> datetime | None:
+        """When the first byte of a writing step may have left; None while none has."""
+        ...
+
+    def age(self, step: str) -> timedelta:
+        """How long ago that was; nothing while none has left."""
+        ...
+
+    def adopted(self) -> tuple[str, ...]:
+        """Orders at the vendor that were found to be this attempt's, though no answer named them."""
+        ...
+
+    def adopt(self, refs: tuple[str, ...]) -> None:
+        """These orders at the vendor are this attempt's: from now on it asks what became of them, and sends nothing."""
+        ...
+
+    def known_orders(self) -> frozenset[str]:
+        """Orders at the vendor that belong to other attempts for the same customer."""
+        ...
+
     def tenant(self) -> str:
         """The vendor's id of the customer, empty while the vendor does not know him."""
         ...
@@ -224,8 +271,9 @@ class Connector(Protocol):
     slug: str
     dialect: str  # whose error codes it speaks: the failure catalogue is keyed by it
     capabilities: Capabilities
+    buying_step: str  # the journal's name of the call that buys; before it nothing is bought, whatever the answer
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: Login, meanings: Meanings) -> None:
         """Ready to speak as `login`. Raises http.ForbiddenAddress when the account's address may not be called."""
         ...
 
@@ -240,14 +288,29 @@ class Connector(Protocol):
     def advance(self, order: OrderRequest, journal: Journal) -> Snapshot:
         """Buy, or go on buying, or look what became of it: continues where this journal stopped.
 
-        Raises Rejected, Busy, OutcomeUnknown or AuthBroken.
+        Raises Rejected, Busy, OutcomeUnknown, MustPark or AuthBroken.
+        """
+        ...
+
+    def find(self, order: OrderRequest, journal: Journal, since: datetime) -> tuple[str, ...]:
+        """The vendor's orders since an instant that are this request and nobody else's; changes nothing. Empty: none.
+
+        Only where capabilities.finds_orders. An order younger than capabilities.lookup_lag may be missing. Raises MustPark when
+        more than one fits the same item, and Busy, OutcomeUnknown or AuthBroken when the vendor could not be asked.
+        """
+        ...
+
+    def check(self, order: OrderRequest, journal: Journal) -> list[Refusal]:
+        """Every rule of the vendor that can be asked without a purchase: all problems at once, empty when there is none.
+
+        Changes nothing. Raises Busy, OutcomeUnknown or AuthBroken when the vendor could not be asked.
         """
         ...
 
 
 def can_decide(status: int) -> bool:
-    """Whether an HTTP status can be a last word on a writing call; a time-out, a conflict, "too many" or a 5xx can't."""
-    return status < 500 and status not in {408, 409, 425, 429}
+    """Whether an HTTP status can be a last word on a writing call; a redirect, a time-out, a conflict, "too many" or a 5xx can't."""
+    return (200 <= status < 300 or 400 <= status < 500) and status not in {408, 409, 425, 429}
 
 
 def new_key() -> str:

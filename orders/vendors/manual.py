@@ -6,11 +6,14 @@ one: until then the attempt waits, as it waits for any other vendor. Source: pro
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from orders.vendors.contract import (
     Answer,
     Bought,
     Capabilities,
     Journal,
+    Meanings,
     OrderRequest,
     Phase,
     Refusal,
@@ -31,7 +34,9 @@ class Manual:
     dialect = "manual"
     capabilities = Capabilities(allows_start=True, has_api=False, creates_customers=False)
 
-    def __init__(self, login: Login) -> None:
+    buying_step = ""  # staff buy; nothing is sent
+
+    def __init__(self, login: Login, meanings: Meanings) -> None:
         """Nothing to open."""
 
     def close(self) -> None:
@@ -53,6 +58,14 @@ class Manual:
             raise Rejected(refusals)
         references = tuple(item.vendor_order_ref for item in bought)
         return Snapshot(Phase.DONE, order_refs=references, bought=bought, refusals=refusals, raw_status=ANSWERED)
+
+    def find(self, order: OrderRequest, journal: Journal, since: datetime) -> tuple[str, ...]:
+        """See contract.Connector.find. There is nobody to ask."""
+        return ()
+
+    def check(self, order: OrderRequest, journal: Journal) -> list[Refusal]:
+        """See contract.Connector.check. There is nobody to ask."""
+        return []
 
 
 def _bought(verdict: Verdict) -> Bought:

@@ -4,19 +4,24 @@ Sources: learn.microsoft.com, Partner Center REST ("Create a customer", "Checkou
 the shape: checkout is idempotent per cart id and is the only call that buys, so the cart id is stored before it and the
 same cart is checked out again after any doubt; a cart splits into several vendor orders, and checkout answers orders[] and
 orderErrors[] together; MS-RequestId is the idempotency key and is kept for a repeat, MS-CorrelationId is new on each call.
+
+Definite, from the first byte of the checkout on: an answer with orders, an answer that the failure catalogue calls a refusal, or
+an error of Microsoft's own that the catalogue does not know, when the cart is still unsold. All else is a doubt. Before it
+nothing is bought, whatever the answer: no is no, and a busy vendor is asked again by a new attempt with a new cart.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from orders.vendors import microsoft_login
+from orders.vendors.answers import busy, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
 from orders.vendors.contract import (
     Answer,
     AuthBroken,
@@ -27,6 +32,9 @@ from orders.vendors.contract import (
     CustomerRequest,
     Journal,
     LineRequest,
+    MeaningKind,
+    Meanings,
+    MustPark,
     NothingSent,
     OrderRequest,
     OutcomeUnknown,
@@ -38,15 +46,20 @@ from orders.vendors.contract import (
     new_key,
 )
 from orders.vendors.http import Client, Login
+from orders.vendors.partner_center_checks import Checks
 
 CUSTOMER, CHECKOUT = "create customer", "checkout"
-# Stale catalogue ids are refreshed and the cart is made once more (code 400019).
+# Stale catalogue ids are refreshed and the cart is made once more.
 CARTS = ("create cart", "create cart again")
-STALE_ITEM = "400019"
-# Refusals of a checkout that say nothing about whether it was bought: look again, with the same cart.
-LOOK_AGAIN = frozenset({"800008", "800060", "800064", "800065", "800082", "900278"})
-WAITING = frozenset({"pending", "pending_review", "po_upload_complete", "unknown"})
-SECRET_FIELDS = frozenset({"usercredentials", "passwordprofile", "access_token", "refresh_token", "client_secret"})
+CART_LIFETIME = timedelta(days=7)
+# A cart is not checked out again in its last hour: the answer might come after its end.
+RESEND_MARGIN = timedelta(hours=1)
+# "List orders" may miss an order for 15 minutes (Partner Center, error 20000).
+LIST_LAG = timedelta(minutes=15)
+CLOCK_DRIFT = timedelta(minutes=10)
+# `suspended` is documented as a status of orders and says nothing about whether they were bought.
+WAITING = frozenset({"pending", "pending_review", "po_upload_complete", "unknown", "suspended"})
+REVERSED = frozenset({"error", "cancelled", "po_review_rejected"})
 
 # Partner Center, "Create a customer": the registration number is mandatory here and refused elsewhere.
 REGISTRATION_COUNTRIES = frozenset({
@@ -54,24 +67,26 @@ REGISTRATION_COUNTRIES = frozenset({
     "KG", "KZ", "MD", "MM", "PL", "RU", "SA", "SS", "TH", "TJ", "TR", "UA", "UZ", "VE", "VN", "ZA",
 })  # fmt: skip
 
-_tokens: dict[str, tuple[str, float]] = {}
-
 
 class PartnerCenter:
     """Orders of Microsoft offers. Microsoft keeps no cart for the seller: such an order is never in Start."""
 
     slug = "partner_center"
     dialect = "partner_center"
+    buying_step = CHECKOUT
     capabilities = Capabilities(
         needs_agreement=True,
         allows_start=False,
         cancel_window=timedelta(days=7),
-        cart_lifetime=timedelta(days=7),
+        resend_for=CART_LIFETIME,
+        finds_orders=True,
+        lookup_lag=LIST_LAG,
         registration_countries=REGISTRATION_COUNTRIES,
     )
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: Login, meanings: Meanings) -> None:
         self._login = login
+        self._meanings = meanings
         self._client = Client(login)
 
     def close(self) -> None:
@@ -79,36 +94,69 @@ class PartnerCenter:
         self._client.close()
 
     def decides(self, step: str, answer: Answer) -> bool:
-        """See contract.Connector.decides. Of the checkout only Microsoft's own error with a code, or orders, are believed."""
-        if not can_decide(answer.status):
-            return False
-        data = _parsed(answer)
-        if answer.status < 300:
+        """See contract.Connector.decides."""
+        refusal = refusal_of(answer)
+        if answer.status < 300 and not (answer.status == 200 and refusal.code):
             # A cut-off or empty success says nothing that we could go on with.
-            return bool(data) and (step != CHECKOUT or bool(_list(data, "orders") or _list(data, "orderErrors")))
-        code = refusals_of(answer)[0].code
-        return code not in LOOK_AGAIN and (step != CHECKOUT or bool(code))
+            data = parsed(answer)
+            return answer.status >= 200 and bool(data) and (step != CHECKOUT or bool(_orders(data) or items(data, "orderErrors")))
+        meaning = self._meanings(answer.status, refusal.code) if refusal.code else None
+        if meaning:
+            return meaning.kind is MeaningKind.REFUSED or (step != CHECKOUT and meaning.kind is MeaningKind.REFRESH)
+        return step != CHECKOUT and can_decide(answer.status)
 
     # --- the order of things
 
     def advance(self, order: OrderRequest, journal: Journal) -> Snapshot:
         """See contract.Connector.advance."""
-        if journal.answered(CHECKOUT) is None:
+        if not journal.adopted() and journal.answered(CHECKOUT) is None:
             tenant = journal.tenant() or self._ensure_customer(order, journal)
+            if not journal.was_sent(CHECKOUT):
+                self._ensure_allowed(tenant, journal)
             cart = self._ensure_cart(order, tenant, journal)
-            self._checkout(tenant, cart, journal)
+            self._checkout(order, tenant, cart, journal)
         return self._look(order, journal)
 
+    def find(self, order: OrderRequest, journal: Journal, since: datetime) -> tuple[str, ...]:
+        """See contract.Connector.find. The vendor keeps no reference of ours: customer, items, quantities and terms must fit."""
+        tenant = journal.tenant() or self._find_customer(order, journal)
+        if not tenant:
+            return ()
+        answer = self._read("list orders", Call("GET", f"/v1/customers/{tenant}/orders"), journal)
+        if answer.status != 200:
+            raise OutcomeUnknown(f"{answer.status} to list orders")
+        taken, found, open_lines = journal.known_orders(), [], {line.number: line for line in order.lines}
+        for placed in sorted(items(parsed(answer), "items"), key=lambda row: text(row, "creationDate")):
+            ref, created = text(placed, "id"), _instant(placed.get("creationDate"))
+            if not ref or ref in taken or _status(placed) in REVERSED or created is None or created < since:
+                continue
+            if not any(_fits(item, placed, line) for item in items(placed, "lineItems") for line in order.lines):
+                continue
+            matched = dict(_lines_of(placed, open_lines))
+            if len(matched) < len(items(placed, "lineItems")):
+                raise MustPark(f"Order {ref} at the vendor fits items that another order there fits too.")
+            found.append(ref)
+        if found:
+            journal.remember_tenant(tenant)
+        return tuple(found)
+
+    def check(self, order: OrderRequest, journal: Journal) -> list[Refusal]:
+        """See contract.Connector.check."""
+        checks = Checks(lambda step, call: self._read(step, call, journal, refuse=False))
+        tenant = journal.tenant()
+        found = checks.of_customer(tenant) if tenant else checks.of_new_customer(order.customer)
+        if tenant and self.capabilities.needs_agreement:
+            found += checks.of_agreement(tenant)
+        return found + checks.of_lines(order)
+
     def _ensure_customer(self, order: OrderRequest, journal: Journal) -> str:
-        """The customer's id at Microsoft; creates him, or finds the one that an unanswered call created."""
+        """The customer's id at Microsoft; creates him, or finds the one that an earlier call of ours created."""
         answer = journal.answered(CUSTOMER)
         if answer is None:
-            if journal.was_sent(CUSTOMER):
-                if found := self._find_customer(order, journal):
-                    journal.remember_tenant(found)
-                    return found
-            else:
-                self._refuse_taken_domain(order, journal)
+            look = self._find_customer if journal.was_sent(CUSTOMER) else self._own_or_free
+            if found := look(order, journal):
+                journal.remember_tenant(found)
+                return found
             try:
                 answer = journal.write(CUSTOMER, Call("POST", "/v1/customers", self._customer_body(order)), self._send)
             except NothingSent as error:
@@ -121,36 +169,52 @@ class PartnerCenter:
             # Creating a customer buys nothing, but a second one would burn the domain: ask again with the same key.
             raise OutcomeUnknown(f"{answer.status} to {CUSTOMER}")
         if answer.status != 201:
-            raise Rejected(refusals_of(answer))
-        tenant = _text(_parsed(answer), "id")
+            raise Rejected([refusal_of(answer)])
+        tenant = text(parsed(answer), "id")
         if not tenant:
             raise OutcomeUnknown("The customer was created without an id.")
         journal.remember_tenant(tenant)
         return tenant
 
-    def _refuse_taken_domain(self, order: OrderRequest, journal: Journal) -> None:
-        """HEAD says 404 for a free domain and 200 for a taken one."""
+    def _own_or_free(self, order: OrderRequest, journal: Journal) -> str:
+        """The customer when an earlier attempt created him, empty when the domain is free. HEAD says 404 for free, 200 for taken."""
         answer = self._read("check domain", Call("HEAD", f"/v1/domains/{quote(order.customer.domain)}"), journal)
-        if answer.status == 200:
-            raise Rejected([Refusal("domain_taken", 200, f"HEAD /domains/{order.customer.domain} answered 200: the domain is taken.")])
+        if answer.status != 200:
+            return ""
+        if found := self._find_customer(order, journal):
+            return found
+        raise Rejected([Refusal("domain_taken", 200, f"HEAD /domains/{order.customer.domain} answered 200: the domain is taken.")])
 
     def _find_customer(self, order: OrderRequest, journal: Journal) -> str:
-        """The customer that an unanswered create call made: same domain, name and contact. Empty when there is none."""
+        """The customer that an earlier call of ours made: same domain, name and contact. Empty when there is none."""
         wanted = json.dumps({"Field": "Domain", "Value": order.customer.domain, "Operator": "starts_with"})
         answer = self._read("find customer", Call("GET", f"/v1/customers?{urlencode({'filter': wanted})}"), journal)
-        for item in _list(_parsed(answer), "items"):
-            found = _text(item, "id")
+        for item in items(parsed(answer), "items"):
+            found = text(item, "id")
             # The list has no contact; two resellers' customers may well share a name.
-            whole = _parsed(self._read("find customer’s contact", Call("GET", f"/v1/customers/{found}"), journal))
-            company, billing = whole.get("companyProfile", {}), whole.get("billingProfile", {})
+            whole = parsed(self._read("find customer’s contact", Call("GET", f"/v1/customers/{found}"), journal))
+            company, billing = whole.get("companyProfile") or {}, whole.get("billingProfile") or {}
             same = (company.get("domain"), billing.get("companyName"), billing.get("email"))
             if same == (order.customer.domain, order.customer.name, order.customer.email):
                 return found
         return ""
 
+    def _ensure_allowed(self, tenant: str, journal: Journal) -> None:
+        """Ask for standing and agreement before anything is put into a cart; what can't be asked, checkout will say."""
+        if not self.capabilities.needs_agreement:
+            return
+        checks = Checks(lambda step, call: self._read(step, call, journal, refuse=False))
+        found = checks.of_customer(tenant) + checks.of_agreement(tenant)
+        for refusal in found:
+            meaning = self._meanings(refusal.http_status, refusal.code)
+            if meaning and meaning.kind is not MeaningKind.REFUSED:
+                raise Busy(refusal, meaning.wait)
+        if found:
+            raise Rejected(found)
+
     def _customer_body(self, order: OrderRequest) -> bytes:
         customer = order.customer
-        return _json(
+        return json_bytes(
             {
                 "enableGDAPByDefault": False,
                 "CompanyProfile": _company(customer),
@@ -184,17 +248,26 @@ class PartnerCenter:
                     answer = journal.write(step, Call("POST", f"/v1/customers/{tenant}/carts", body), self._send)
                 except (NothingSent, OutcomeUnknown) as error:
                     raise Busy(Refusal("", None, str(error))) from error
-            if not self.decides(step, answer):
-                raise busy(answer)
-            if answer.status == 201:
+            if answer.status == 201 and self.decides(step, answer):
                 return self._checked_cart(order, answer)
-            found = refusals_of(answer)
-            if [refusal.code for refusal in found] != [STALE_ITEM]:
-                raise Rejected(found)
-        raise Rejected(found)
+            no = self._no(answer)
+            if not self._is_stale(answer):
+                break
+        raise no
+
+    def _is_stale(self, answer: Answer) -> bool:
+        meaning = self._meanings(answer.status, refusal_of(answer).code)
+        return meaning is not None and meaning.kind is MeaningKind.REFRESH
+
+    def _no(self, answer: Answer) -> Rejected | Busy:
+        """What an answer means before the call that buys: nothing was bought, so it is a no or a not now."""
+        refusal = refusal_of(answer)
+        meaning = self._meanings(answer.status, refusal.code) if refusal.code else None
+        is_refusal = meaning.kind is MeaningKind.REFUSED if meaning else can_decide(answer.status) and answer.status >= 400
+        return Rejected([refusal]) if is_refusal else busy(answer, meaning.wait if meaning else None)
 
     def _cart_body(self, order: OrderRequest, journal: Journal) -> bytes:
-        return _json(
+        return json_bytes(
             {
                 "lineItems": [
                     {
@@ -216,31 +289,33 @@ class PartnerCenter:
         where = urlencode({"country": order.customer.country, "targetSegment": line.segment.lower()})
         path = f"/v1/products/{quote(line.product_id)}/skus/{quote(line.sku_id)}/availabilities?{where}"
         answer = self._read(f"look up {line.product_id}:{line.sku_id}", Call("GET", path), journal)
-        for item in _list(_parsed(answer), "items"):
-            if any(term.get("duration") == line.term for term in item.get("terms", [])):
-                return _text(item, "catalogItemId")
-        text = f"No availability of {line.product_id}:{line.sku_id} for {line.term} in {order.customer.country}."
-        raise Rejected([Refusal("not_available", answer.status, text, line=line.number)])
+        for item in items(parsed(answer), "items"):
+            if any(term.get("duration") == line.term for term in items(item, "terms")):
+                return text(item, "catalogItemId")
+        words = f"No availability of {line.product_id}:{line.sku_id} for {line.term} in {order.customer.country}."
+        raise Rejected([Refusal("not_available", answer.status, words, line=line.number)])
 
     def _checked_cart(self, order: OrderRequest, answer: Answer) -> str:
         """The cart's id, if no line of it has an error: a 201 may carry some."""
-        cart = _parsed(answer)
+        cart = parsed(answer)
         wrong = [
-            Refusal(_text(error, "errorCode"), answer.status, _text(error, "errorDescription"), answer.body, line.number)
-            for line, item in zip(order.lines, self._in_order(cart), strict=False)
-            if (error := item.get("error")) and str(error.get("errorCode", "0")) != "0"
+            Refusal(text(error, "errorCode"), answer.status, text(error, "errorDescription"), answer.body, line.number)
+            for line, item in zip(order.lines, _in_order(cart), strict=False)
+            if isinstance(error := item.get("error"), dict) and text(error, "errorCode") not in {"", "0"}
         ]
         if wrong:
             raise Rejected(wrong)
-        if not (cart_id := _text(cart, "id")):
+        if not (cart_id := text(cart, "id")):
             raise Busy(Refusal("", answer.status, "The cart came without an id.", answer.body))
         return cart_id
 
-    def _in_order(self, cart: dict[str, Any]) -> list[dict[str, Any]]:
-        return sorted(_list(cart, "lineItems"), key=lambda item: int(item.get("id", 0)))
+    # --- the call that buys
 
-    def _checkout(self, tenant: str, cart: str, journal: Journal) -> None:
-        """The call that buys. From its first byte on, only Microsoft's own word decides."""
+    def _checkout(self, order: OrderRequest, tenant: str, cart: str, journal: Journal) -> None:
+        """From its first byte on, only Microsoft's own word decides."""
+        if journal.age(CHECKOUT) > CART_LIFETIME - RESEND_MARGIN:
+            self._adopt_or_park(order, journal)
+            return
         call = Call("POST", f"/v1/customers/{tenant}/carts/{cart}/checkout")
         had_left = journal.was_sent(CHECKOUT)
         try:
@@ -250,62 +325,99 @@ class PartnerCenter:
                 raise OutcomeUnknown(str(error)) from error
             raise Busy(Refusal("", None, str(error))) from error
         if not self.decides(CHECKOUT, answer):
+            self._clear_doubt(order, tenant, cart, answer, journal)
+
+    def _clear_doubt(self, order: OrderRequest, tenant: str, cart: str, answer: Answer, journal: Journal) -> None:
+        """An answer that is no last word: look what became of the cart, and adopt its orders when they are there."""
+        refusal = refusal_of(answer)
+        meaning = self._meanings(answer.status, refusal.code) if refusal.code else None
+        is_unknown_no = meaning is None and can_decide(answer.status) and is_own_error(answer)
+        if not is_unknown_no and (meaning is None or meaning.kind is MeaningKind.WAIT):
             raise OutcomeUnknown(f"{answer.status} to {CHECKOUT}")
+        if found := self._find_bought(order, journal):
+            journal.adopt(found)
+            return
+        state = self._read("look at cart", Call("GET", f"/v1/customers/{tenant}/carts/{cart}"), journal)
+        is_unsold = state.status == 200 and text(parsed(state), "status").lower() == "active"
+        if is_unknown_no and is_unsold:
+            raise Rejected([refusal])
+        if meaning and meaning.kind is MeaningKind.REFRESH and state.status == 404 and journal.age(CHECKOUT) > LIST_LAG:
+            # The cart is gone and no order of it appeared: nothing was bought, and a new attempt makes a new cart.
+            raise Busy(refusal, timedelta())
+        raise OutcomeUnknown(f"{answer.status} to {CHECKOUT}: {refusal.code}")
+
+    def _adopt_or_park(self, order: OrderRequest, journal: Journal) -> None:
+        """The cart is too old to be checked out again, so only the list of orders can tell."""
+        if found := self._find_bought(order, journal):
+            journal.adopt(found)
+            return
+        days = journal.age(CHECKOUT).days
+        raise MustPark(f"The cart was sent {days} days ago and has expired; no order of it was found at the vendor.")
+
+    def _find_bought(self, order: OrderRequest, journal: Journal) -> tuple[str, ...]:
+        sent = journal.first_sent(CHECKOUT)
+        # Two clocks: the vendor's may be a little behind ours.
+        return self.find(order, journal, sent - CLOCK_DRIFT) if sent else ()
+
+    # --- what became of it
 
     def _look(self, order: OrderRequest, journal: Journal) -> Snapshot:
         """What became of the checkout: of each vendor order, and of each line in it."""
+        if refs := journal.adopted():
+            return self._tell(order, list(refs), [], journal)
         checkout = journal.answered(CHECKOUT)
-        cart_answer = next(answer for step in reversed(CARTS) if (answer := journal.answered(step)) and answer.status == 201)
         if checkout is None:
             raise OutcomeUnknown("The checkout has no answer yet.")
-        if checkout.status != 201:
-            raise Rejected(refusals_of(checkout))
-        cart, result = _parsed(cart_answer), _parsed(checkout)
-        return self._tell(order, cart, result, journal.tenant(), checkout, journal)
-
-    def _tell(
-        self, order: OrderRequest, cart: dict[str, Any], result: dict[str, Any], tenant: str, checkout: Answer, journal: Journal
-    ) -> Snapshot:
-        by_item = dict(zip((line.number for line in order.lines), self._in_order(cart), strict=False))
-        refusals = list(self._group_refusals(by_item, result, checkout))
-        if not _list(result, "orders"):
+        result = parsed(checkout)
+        if not _orders(result) and not items(result, "orderErrors"):
+            raise Rejected([refusal_of(checkout)])
+        cart = next(answer for step in reversed(CARTS) if (answer := journal.answered(step)) and answer.status == 201)
+        refusals = list(self._group_refusals(order, parsed(cart), result, checkout))
+        if not _orders(result):
             raise Rejected(refusals)
-        open_lines = {number: item for number, item in by_item.items() if number not in {refusal.line for refusal in refusals}}
+        return self._tell(order, _orders(result), refusals, journal)
+
+    def _tell(self, order: OrderRequest, refs: list[str], refusals: list[Refusal], journal: Journal) -> Snapshot:
+        tenant, refused = journal.tenant(), {refusal.line for refusal in refusals}
+        open_lines = {line.number: line for line in order.lines if line.number not in refused}
         bought: list[Bought] = []
-        refs, words, action, phase = [], [], "", Phase.DONE
-        for placed in _list(result, "orders"):
-            ref = _text(placed, "id")
-            refs.append(ref)
+        words, action, phase = [], "", Phase.DONE
+        for ref in refs:
             answer = self._read(f"order {ref}", Call("GET", f"/v1/customers/{tenant}/orders/{ref}"), journal)
-            if answer.status != 200:
+            now = parsed(answer)
+            if answer.status == 404 and journal.adopted():
+                raise MustPark(f"The vendor knows no order {ref}.")
+            if answer.status != 200 or not now:
                 # An order may be invisible for minutes after its submission: not an error (code 20000).
                 words.append("not visible yet")
                 phase = _least(phase, Phase.ACCEPTED)
                 continue
-            now = _parsed(answer)
-            status = re.sub(r"[\s-]+", "_", _text(now, "status").lower())
+            status = _status(now)
             words.append(status)
-            lines = dict(self._lines_of(now, open_lines))
+            lines = dict(_lines_of(now, open_lines))
             if status == "pending_po_upload":
                 action = "Upload the purchase order document in Partner Center."
                 phase = _least(phase, Phase.ACTION)
             elif status in WAITING:
                 phase = _least(phase, Phase.ACCEPTED)
-            elif status in {"error", "cancelled", "po_review_rejected"}:
+            elif status in REVERSED:
                 refusals += [Refusal("", None, _reason_in(now), answer.body, number) for number in lines]
             elif status in {"completed", "partial_success"}:
                 unfulfilled = self._unfulfilled(tenant, ref, journal) if status == "partial_success" else set()
                 for number, item in lines.items():
-                    if int(item.get("lineItemNumber", -1)) in unfulfilled:
+                    if _number(item) in unfulfilled:
                         refusals.append(Refusal("", None, _reason_in(now), answer.body, number))
-                    elif subscription := self._subscription(tenant, _text(item, "subscriptionId"), journal):
+                    elif subscription := self._subscription(tenant, text(item, "subscriptionId"), journal):
                         bought.append(_bought(number, ref, item, subscription))
                     else:
                         phase = _least(phase, Phase.APPROVED)
             else:
                 phase = Phase.UNKNOWN
-        if phase is Phase.DONE and not bought:
-            raise Rejected(refusals)
+        if phase is Phase.DONE:
+            # Every order has told of its lines: what is left over is in none of them.
+            refusals += [Refusal("", None, "", b"", number) for number in open_lines]
+            if not bought:
+                raise Rejected(refusals)
         return Snapshot(
             phase=phase,
             order_refs=tuple(refs),
@@ -315,43 +427,64 @@ class PartnerCenter:
             action=action,
         )
 
-    def _group_refusals(self, by_item: dict[int, dict[str, Any]], result: dict[str, Any], checkout: Answer) -> Iterator[Refusal]:
+    def _group_refusals(self, order: OrderRequest, cart: dict[str, Any], result: dict[str, Any], checkout: Answer) -> Iterator[Refusal]:
         """One refusal for each line of each group that checkout refused."""
-        for error in _list(result, "orderErrors"):
-            for number, item in by_item.items():
-                if str(item.get("orderGroup")) == str(error.get("orderGroupId")):
-                    yield Refusal(_text(error, "code"), checkout.status, _text(error, "description"), checkout.body, number)
-
-    def _lines_of(self, placed: dict[str, Any], open_lines: dict[int, dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Our line for each line of a vendor order: same offer, quantity and term; each of ours is used once."""
-        for item in _list(placed, "lineItems"):
-            for number, ours in list(open_lines.items()):
-                same = all(item.get(theirs) == ours.get(mine) for theirs, mine in _SAME)
-                if same:
-                    del open_lines[number]
-                    yield number, item
-                    break
+        for error in items(result, "orderErrors"):
+            for line, item in zip(order.lines, _in_order(cart), strict=False):
+                if text(item, "orderGroup") == text(error, "orderGroupId"):
+                    yield Refusal(text(error, "code"), checkout.status, text(error, "description"), checkout.body, line.number)
 
     def _unfulfilled(self, tenant: str, ref: str, journal: Journal) -> set[int]:
         answer = self._read(f"provisioning of {ref}", Call("GET", f"/v1/customers/{tenant}/orders/{ref}/provisioningstatus"), journal)
-        items = json.loads(answer.body or b"[]")
-        items = items if isinstance(items, list) else _list(items, "items")
-        return {int(item.get("lineItemNumber", -1)) for item in items if item.get("status") == "unfulfilled"}
+        try:
+            found = json.loads(answer.body.decode("utf-8-sig") or "[]")
+        except (ValueError, RecursionError):
+            raise OutcomeUnknown("The provisioning status could not be read.") from None
+        rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else items(parsed(answer), "items")
+        return {_number(row) for row in rows if row.get("status") == "unfulfilled"}
 
     def _subscription(self, tenant: str, ref: str, journal: Journal) -> dict[str, Any] | None:
         """The subscription when it runs, None while it does not."""
         if not ref:
             return None
         answer = self._read(f"subscription {ref}", Call("GET", f"/v1/customers/{tenant}/subscriptions/{ref}"), journal)
-        if answer.status != 200:
-            return None
-        found = _parsed(answer)
+        found = parsed(answer) if answer.status == 200 else {}
         return found if found.get("status") == "active" else None
+
+    # --- subscriptions
+
+    def change_subscription(self, tenant: str, ref: str, changes: dict[str, Any], journal: Journal) -> Answer:
+        """Change a subscription: the full resource goes back, with its etag, because what is left out would be reset.
+
+        Source: Partner Center, "Change the quantity of a subscription"; a body without autoRenewEnabled turns renewal off. Raises
+        Rejected, Busy or OutcomeUnknown; after the latter the subscription is read before anything is sent again.
+        """
+        path = f"/v1/customers/{tenant}/subscriptions/{ref}"
+        step = f"change subscription {ref}"
+        answer = journal.answered(step)
+        if answer is None:
+            now = parsed(self._read(f"subscription {ref}", Call("GET", path), journal))
+            if journal.was_sent(step) and all(now.get(key) == value for key, value in changes.items()):
+                # The unanswered call took effect.
+                return self._read(f"subscription {ref}", Call("GET", path), journal)
+            etag = text(now.get("attributes") or {}, "etag")
+            try:
+                answer = journal.write(step, Call("PATCH", path, json_bytes(now | changes), {"If-Match": etag}), self._send)
+            except NothingSent as error:
+                raise Busy(Refusal("", None, str(error))) from error
+        if not self.decides(step, answer):
+            raise OutcomeUnknown(f"{answer.status} to {step}")
+        if answer.status >= 300:
+            raise self._no(answer)
+        return answer
 
     # --- calls
 
-    def _read(self, step: str, call: Call, journal: Journal) -> Answer:
-        """A call that changes nothing. When the vendor is away, a new attempt may follow only if this one left no doubt."""
+    def _read(self, step: str, call: Call, journal: Journal, *, refuse: bool = True) -> Answer:
+        """A call that changes nothing. When the vendor is away, a new attempt may follow only if this one left no doubt.
+
+        `refuse`: an error of the vendor's ends the attempt, as long as nothing was checked out.
+        """
         try:
             answer = journal.read(step, call, self._send)
         except (NothingSent, OutcomeUnknown) as error:
@@ -362,16 +495,16 @@ class PartnerCenter:
             if _in_doubt(journal):
                 raise OutcomeUnknown(f"{answer.status} to {step}")
             raise busy(answer)
-        if answer.status >= 400 and call.method != "HEAD" and not journal.was_sent(CHECKOUT):
-            raise Rejected(refusals_of(answer))
+        if refuse and answer.status >= 400 and call.method != "HEAD" and not journal.was_sent(CHECKOUT) and not journal.adopted():
+            raise self._no(answer)
         return answer
 
     def _send(self, call: Call, key: str) -> Answer:
         """Send with a bearer; a refused one is renewed once."""
-        answer = self._send_with(self._token(), call, key)
+        answer = self._send_with(microsoft_login.bearer(self._client, self._login), call, key)
         if answer.status == 401:
-            _tokens.pop(self._login.account, None)
-            answer = self._send_with(self._token(), call, key)
+            microsoft_login.forget(self._login)
+            answer = self._send_with(microsoft_login.bearer(self._client, self._login), call, key)
         if answer.status == 401:
             raise AuthBroken(f"{call.method} {call.path} answered 401 with a new token.")
         return answer
@@ -390,46 +523,21 @@ class PartnerCenter:
         answer = self._client.send(call.method, self._login.base_url + call.path, headers, call.body)
         return Answer(answer.status, answer.headers, without_secrets(answer.body))
 
-    def _token(self) -> str:
-        """A bearer, kept in memory until shortly before its end. Raises AuthBroken, NothingSent or OutcomeUnknown."""
-        token, until = _tokens.get(self._login.account, ("", 0.0))
-        if time.monotonic() < until:
-            return token
-        form = urlencode(
-            {
-                "grant_type": "client_credentials",
-                "client_id": self._login.client_id,
-                "client_secret": self._login.client_secret,
-                "resource": "https://api.partnercenter.microsoft.com",
-            }
-        ).encode()
-        url = f"{self._login.login_url}/{quote(self._login.tenant)}/oauth2/token"
-        try:
-            answer = self._client.send("POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, form)
-        except OutcomeUnknown as error:
-            # Whatever became of it, the call that needed the token was not sent.
-            raise NothingSent(f"No token: {error}") from error
-        if answer.status >= 500 or answer.status == 429:
-            raise NothingSent(f"No token: the login service answered {answer.status}.")
-        data = _parsed(answer)
-        token = _text(data, "access_token")
-        if answer.status != 200 or not token:
-            raise AuthBroken(f"The login service answered {answer.status} {_text(data, 'error')}".strip())
-        # Numbers come as text. A minute early, and never more than an hour.
-        _tokens[self._login.account] = (token, time.monotonic() + min(3600, int(data.get("expires_in", 0))) - 60)
-        return token
-
 
 class CartPartnerCenter(PartnerCenter):
     """A vendor that sells through the same contract and lets an order lie in the seller's cart (status Start)."""
 
     slug = "partner_center_cart"
     capabilities = Capabilities(
-        allows_start=True, cancel_window=timedelta(days=7), cart_lifetime=timedelta(days=7), registration_countries=REGISTRATION_COUNTRIES
+        allows_start=True,
+        cancel_window=timedelta(days=7),
+        resend_for=CART_LIFETIME,
+        finds_orders=True,
+        lookup_lag=LIST_LAG,
+        registration_countries=REGISTRATION_COUNTRIES,
     )
 
 
-_SAME = (("offerId", "catalogItemId"), ("quantity", "quantity"), ("termDuration", "termDuration"))
 _ORDER_OF_PHASES = [Phase.UNKNOWN, Phase.ACTION, Phase.ACCEPTED, Phase.APPROVED, Phase.DONE]
 
 
@@ -441,7 +549,7 @@ def _company(customer: CustomerRequest) -> dict[str, str]:
 def _in_doubt(journal: Journal) -> bool:
     """Whether a checkout may have bought, or an unanswered call may have created the customer and used up the domain."""
     unfinished = not journal.tenant() and journal.was_sent(CUSTOMER) and journal.answered(CUSTOMER) is None
-    return unfinished or journal.was_sent(CHECKOUT)
+    return unfinished or journal.was_sent(CHECKOUT) or bool(journal.adopted())
 
 
 def _least(one: Phase, other: Phase) -> Phase:
@@ -449,47 +557,58 @@ def _least(one: Phase, other: Phase) -> Phase:
     return min(one, other, key=_ORDER_OF_PHASES.index)
 
 
-def refusals_of(answer: Answer) -> list[Refusal]:
-    """The refusal in an error answer, in any of Partner Center's body shapes; the text stays as it was sent."""
-    data = _parsed(answer)
-    code = next((str(data[key]) for key in ("code", "errorCode", "statusCode") if data.get(key) not in (None, "")), "")
-    text = next((str(data[key]) for key in ("description", "message", "error_description") if data.get(key)), "")
-    named = data.get("data")
-    field = str(named[0]) if isinstance(named, list) and named else ""
-    return [Refusal(code, answer.status, text, answer.body, field=field)]
+def _orders(result: dict[str, Any]) -> list[str]:
+    """Ids of the orders that a checkout made."""
+    return [ref for row in items(result, "orders") if (ref := text(row, "id"))]
 
 
-def busy(answer: Answer) -> Busy:
-    """A busy or absent vendor, with the time he asked for: Retry-After in seconds, at most an hour."""
-    wait = answer.headers.get("retry-after", "")
-    seconds = min(3600, int(wait)) if wait.isdigit() else 0
-    return Busy(refusals_of(answer)[0], timedelta(seconds=seconds) if seconds else None)
+def _in_order(cart: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cart's lines as we numbered them."""
+    return sorted(items(cart, "lineItems"), key=lambda item: _whole(item.get("id")))
 
 
-def without_secrets(body: bytes) -> bytes:
-    """The body with passwords and tokens blanked; a body that is not JSON has none of ours and stays as it is."""
-    if not any(name in body.lower() for name in (field.encode() for field in SECRET_FIELDS)):
-        return body
-    try:
-        data = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return b"[not shown: may hold a secret]"
-    return _json(_blank(data))
+def _status(placed: dict[str, Any]) -> str:
+    """The status in one spelling: the documents write spaces, the wire has underscores."""
+    return re.sub(r"[\s-]+", "_", text(placed, "status").lower())
 
 
-def _blank(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: "[removed]" if key.lower() in SECRET_FIELDS else _blank(inner) for key, inner in value.items()}
-    return [_blank(inner) for inner in value] if isinstance(value, list) else value
+def _lines_of(placed: dict[str, Any], open_lines: dict[int, LineRequest]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Our line for each line of a vendor order; each of ours is used once and is open no more."""
+    for item in items(placed, "lineItems"):
+        for number, line in list(open_lines.items()):
+            if _fits(item, placed, line):
+                del open_lines[number]
+                yield number, item
+                break
+
+
+def _fits(item: dict[str, Any], placed: dict[str, Any], line: LineRequest) -> bool:
+    """Same product and SKU (the availability changes daily), quantity, term, and billing cycle where the order names it."""
+    offer = text(item, "offerId").split(":")
+    cycle = text(placed, "billingCycle").lower()
+    return (
+        offer[:2] == [line.product_id, line.sku_id]
+        and item.get("quantity") == line.quantity
+        and text(item, "termDuration") == line.term
+        and cycle in {"", "unknown", line.billing_cycle}
+    )
+
+
+def _number(item: dict[str, Any]) -> int:
+    return _whole(item.get("lineItemNumber"))
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else int(value) if isinstance(value, str) and value.isdecimal() else -1
 
 
 def _bought(number: int, ref: str, item: dict[str, Any], subscription: dict[str, Any]) -> Bought:
     price = (item.get("pricing") or {}).get("price")
     return Bought(
         line=number,
-        subscription_ref=_text(subscription, "id"),
+        subscription_ref=text(subscription, "id"),
         vendor_order_ref=ref,
-        unit_cost=Decimal(str(price)) if isinstance(price, int | float | str) else None,
+        unit_cost=Decimal(str(price)) if isinstance(price, int | float) else None,
         starts_at=_instant(subscription.get("effectiveStartDate")),
         ends_at=_instant(subscription.get("commitmentEndDate")),
     )
@@ -497,33 +616,12 @@ def _bought(number: int, ref: str, item: dict[str, Any], subscription: dict[str,
 
 def _reason_in(placed: dict[str, Any]) -> str:
     """Words that a failed vendor order may carry; often there are none."""
-    return next((str(placed[key]) for key in ("statusDescription", "description", "message") if placed.get(key)), "")
+    return next((text(placed, key) for key in ("statusDescription", "description", "message") if placed.get(key)), "")
 
 
 def _instant(value: object) -> datetime | None:
     try:
-        return datetime.fromisoformat(str(value)) if value else None
+        found = datetime.fromisoformat(str(value)) if value else None
     except ValueError:
         return None
-
-
-def _parsed(answer: Answer) -> dict[str, Any]:
-    """The JSON object in an answer; bodies may begin with a byte-order mark. Anything else is an empty object."""
-    try:
-        data = json.loads(answer.body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _list(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    return [item for item in data.get(key) or [] if isinstance(item, dict)]
-
-
-def _text(data: dict[str, Any], key: str) -> str:
-    value = data.get(key)
-    return "" if value is None else str(value)
-
-
-def _json(data: object) -> bytes:
-    return json.dumps(data, separators=(",", ":")).encode()
+    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found

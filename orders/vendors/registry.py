@@ -1,6 +1,6 @@
 """Which connectors there are. A new vendor is a module here and a line below; README explains the steps."""
 
-from orders.vendors.contract import Connector
+from orders.vendors.contract import Connector, Meanings
 from orders.vendors.http import Login
 from orders.vendors.manual import Manual
 from orders.vendors.partner_center import CartPartnerCenter, PartnerCenter
@@ -11,6 +11,6 @@ CONNECTORS: dict[str, type[Connector]] = {connector.slug: connector for connecto
 WITHOUT_API = frozenset(slug for slug, connector in CONNECTORS.items() if not connector.capabilities.has_api)
 
 
-def connect(slug: str, login: Login) -> Connector:
+def connect(slug: str, login: Login, meanings: Meanings) -> Connector:
     """A connector that speaks as `login`, which one without an API does not read. Raises KeyError for an unknown slug."""
-    return CONNECTORS[slug](login)
+    return CONNECTORS[slug](login, meanings)

@@ -33,7 +33,7 @@ def refused(line: int, text: str = "") -> Verdict:
 
 
 def advance(*verdicts: Verdict, quantities: tuple[int, ...] = (2, 5)) -> object:
-    return registry.connect("manual", NO_LOGIN).advance(an_order(*quantities), Answers(*verdicts))
+    return registry.connect("manual", NO_LOGIN, lambda *_: None).advance(an_order(*quantities), Answers(*verdicts))
 
 
 @pytest.mark.parametrize("verdicts", [(), (approved(1),), (refused(2),), (approved(7), refused(8))])

@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
 
-from orders.vendors import partner_center
+from orders.vendors import microsoft_login, partner_center
 from orders.vendors.contract import (
     Answer,
     AuthBroken,
@@ -24,8 +25,10 @@ from orders.vendors.contract import (
     new_key,
 )
 from orders.vendors.http import Client, ForbiddenAddress, Login, check_address
+from tests.harness.meanings import meanings
 from tests.harness.sandbox import CLIENT_ID, CLIENT_SECRET, MICROSOFT_TENANT, Sandbox
 
+MEANINGS = meanings("partner_center")
 CUSTOMERS, CARTS, CHECKOUT = "/v1/customers", "*/carts", "*/checkout"
 # What a network or a vendor does to an answer; the effect is there for the first kind and not for the second.
 AFTER_THE_EFFECT = ("drop_after_commit", "truncate", "empty", "bad_json", "status_after_commit:500")
@@ -39,6 +42,9 @@ class MemoryJournal:
         self.decides = connector.decides
         self.rows: list[tuple[str, str, Call, str, Answer | None]] = []
         self.tenant_ref = ""
+        self.adopted_refs: tuple[str, ...] = ()
+        self.sent_at: dict[str, datetime] = {}
+        self.passed = timedelta()  # what a test let pass since
 
     def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
         if stored := self.answered(step):
@@ -46,6 +52,7 @@ class MemoryJournal:
         first = next((row for row in self.rows if row[:2] == (step, "request")), None)
         request, key = (first[2], first[3]) if first else (call, new_key())
         self.rows.append((step, "request", request, key, None))
+        self.sent_at.setdefault(step, datetime.now(UTC))
         try:
             answer = send(request, key)
         except (NothingSent, AuthBroken):
@@ -64,6 +71,22 @@ class MemoryJournal:
         kinds = [row[1] for row in self.rows if row[0] == step]
         return kinds.count("request") > kinds.count("not sent")
 
+    def first_sent(self, step: str) -> datetime | None:
+        return next((self.sent_at[row[0]] for row in self.rows if row[0] == step and self.was_sent(step)), None)
+
+    def age(self, step: str) -> timedelta:
+        sent = self.first_sent(step)
+        return datetime.now(UTC) + self.passed - sent if sent else timedelta()
+
+    def adopted(self) -> tuple[str, ...]:
+        return self.adopted_refs
+
+    def adopt(self, refs: tuple[str, ...]) -> None:
+        self.adopted_refs = refs
+
+    def known_orders(self) -> frozenset[str]:
+        return frozenset()
+
     def tenant(self) -> str:
         return self.tenant_ref
 
@@ -73,9 +96,9 @@ class MemoryJournal:
 
 @pytest.fixture(autouse=True)
 def fresh_tokens() -> Iterator[None]:
-    partner_center._tokens.clear()
+    microsoft_login.TOKENS.clear()
     yield
-    partner_center._tokens.clear()
+    microsoft_login.TOKENS.clear()
 
 
 def login(vendor: Sandbox, **changes: object) -> Login:
@@ -131,13 +154,13 @@ def follow(
 
 
 def buy(vendor: Sandbox, order: OrderRequest) -> Snapshot:
-    with closing(partner_center.PartnerCenter(login(vendor))) as connector:
+    with closing(partner_center.PartnerCenter(login(vendor), MEANINGS)) as connector:
         return follow(vendor, order, MemoryJournal(connector), connector)
 
 
 @pytest.fixture
 def connector(vendor: Sandbox) -> Iterator[partner_center.PartnerCenter]:
-    with closing(partner_center.PartnerCenter(login(vendor))) as opened:
+    with closing(partner_center.PartnerCenter(login(vendor), MEANINGS)) as opened:
         yield opened
 
 
@@ -243,13 +266,13 @@ def test_a_stale_catalogue_id_is_refreshed_once_by_itself(vendor: Sandbox) -> No
 
 
 def test_a_refused_login_is_no_orders_fault(vendor: Sandbox) -> None:
-    with closing(partner_center.PartnerCenter(login(vendor, client_secret="wrong"))) as connector, pytest.raises(AuthBroken):
+    with closing(partner_center.PartnerCenter(login(vendor, client_secret="wrong"), MEANINGS)) as connector, pytest.raises(AuthBroken):
         connector.advance(an_order(5), MemoryJournal(connector))
 
 
 def test_a_vendor_that_is_not_there_did_nothing(vendor: Sandbox) -> None:
     away = login(vendor, base_url="http://127.0.0.1:9", login_url="http://127.0.0.1:9")
-    with closing(partner_center.PartnerCenter(away)) as connector, pytest.raises(Busy):
+    with closing(partner_center.PartnerCenter(away, MEANINGS)) as connector, pytest.raises(Busy):
         connector.advance(an_order(5), MemoryJournal(connector))
 
 

@@ -1,0 +1,63 @@
+"""Bearer tokens of Microsoft Entra: as the application (client credentials), or as a person who consented once (refresh token).
+
+Source: learn.microsoft.com, Partner Center authentication and the secure application model. An access token lives under an hour;
+each use of a refresh token may bring a newer one, which replaces the old one before the access token is used. Numbers come as text.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote, urlencode
+
+from orders.vendors.answers import parsed, text
+from orders.vendors.contract import AuthBroken, NothingSent, OutcomeUnknown
+from orders.vendors.http import Client, Login
+
+RESOURCE = "https://api.partnercenter.microsoft.com"
+LONGEST = 3600
+# By account, in memory only; a process that ends forgets them.
+TOKENS: dict[str, tuple[str, float]] = {}
+
+
+def bearer(client: Client, login: Login) -> str:
+    """A token, kept until shortly before its end. Raises AuthBroken, or NothingSent: the call that needed it was not sent."""
+    token, until = TOKENS.get(login.account, ("", 0.0))
+    return token if time.monotonic() < until else _fetch(client, login)
+
+
+def forget(login: Login) -> None:
+    """The vendor refused it: the next call gets a new one."""
+    TOKENS.pop(login.account, None)
+
+
+def _fetch(client: Client, login: Login) -> str:
+    url = f"{login.login_url}/{quote(login.tenant)}/oauth2/token"
+    try:
+        answer = client.send("POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(_form(login)).encode())
+    except OutcomeUnknown as error:
+        raise NothingSent(f"No token: {error}") from error
+    if answer.status >= 500 or answer.status in {408, 429}:
+        raise NothingSent(f"No token: the login service answered {answer.status}.")
+    data = parsed(answer)
+    token = text(data, "access_token")
+    if answer.status != 200 or not token:
+        raise AuthBroken(f"The login service answered {answer.status} {text(data, 'error')}".strip())
+    newer = text(data, "refresh_token")
+    if newer and login.keep_refresh_token:
+        login.keep_refresh_token(newer)
+    TOKENS[login.account] = (token, time.monotonic() + _lifetime(data))
+    return token
+
+
+def _form(login: Login) -> dict[str, str]:
+    form = {"client_id": login.client_id, "client_secret": login.client_secret, "resource": RESOURCE}
+    if login.refresh_token:
+        # Read now: another worker may have been given a newer one a moment ago.
+        return {"grant_type": "refresh_token", "refresh_token": login.refresh_token()} | form
+    return {"grant_type": "client_credentials"} | form
+
+
+def _lifetime(data: dict[str, object]) -> float:
+    """Seconds that the token may be used: a minute less than it lives, and never more than an hour."""
+    said = str(data.get("expires_in", "0"))
+    return min(LONGEST, int(said) if said.isascii() and said.isdigit() else 0) - 60
