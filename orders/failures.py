@@ -21,7 +21,7 @@ NOT_BOUGHT = "These items were not bought and will not be billed."
 NO_REASON = "The vendor gave no reason."
 
 # What the portal itself writes when nothing was sent; no vendor says it, and staff do not choose it.
-OWN_CODES = frozenset({"stopped", "stopped_by_staff", "seller_inactive"})
+OWN_CODES = frozenset({"stopped", "stopped_by_staff", "seller_inactive", "not_found_by_staff"})
 
 MAY_HAVE_BOUGHT = set(AttemptState) - {AttemptState.FAILED_DEFINITE}
 # An answer that the catalogue doesn't know. Retry stays offered: the vendor's no was definite, nothing was bought.
@@ -109,7 +109,7 @@ def meanings(dialect: str) -> Meanings:
 
 
 def meaning_of_row(row: FailureReason) -> Meaning:
-    look = {"800008": MeaningKind.REFRESH, "400019": MeaningKind.REFRESH}
+    look = {"800008": MeaningKind.REFRESH, "400019": MeaningKind.REFRESH, "429": MeaningKind.WAIT, "": MeaningKind.WAIT}
     return Meaning(look.get(row.code, MeaningKind.REFUSED))
 
 
