@@ -79,9 +79,7 @@ WORDINGS = {
     ),
     "parked": Wording(
         "Our staff ask the vendor",
-        lambda data: (
-            f"{_attempt(data)} Nothing that {data.get('vendor', 'the vendor')} offers tells any more what became of it. Nothing is sent."
-        ),
+        lambda data: f"{_attempt(data)} {data.get('vendor', 'The vendor')} can’t be asked any more what became of it. Nothing is sent.",
         "warn",
         "help",
     ),
