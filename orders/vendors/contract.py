@@ -87,6 +87,21 @@ class Refusal:
     field: str = ""
 
 
+class MeaningKind(StrEnum):
+    REFUSED = "refused"  # the vendor bought nothing, for certain, whichever call it answered so
+    WAIT = "wait"  # not now: asked again by ourselves after a while
+    REFRESH = "refresh"  # what we hold of the vendor is out of date: read again, then once more
+    LOOK = "look"  # it may have happened: nothing is sent before somebody looked
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the failure catalogue says an answer means. `wait` is given with WAIT alone: how long until it is worth asking again."""
+
+    kind: MeaningKind
+    wait: timedelta | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What staff answered for one line of a vendor without an API. Instants are the beginnings of the days that they typed,
