@@ -24,7 +24,11 @@ RETRY_WORDS = {
     RetryClass.FIX: "Offered. Correct the order first: sent again as it is, it would be refused again.",
     RetryClass.RETRY: "Offered. The order can be sent again as it is.",
     RetryClass.LATER: "Offered, but it only works after somebody else has acted.",
+    RetryClass.WAIT: "By itself, at the time shown on the order. Offered when all tries were refused.",
+    RetryClass.REFRESH: "By itself, once, with what is newest at the vendor. Offered when that was refused too.",
+    RetryClass.LOOK: "By itself, after we looked whether it happened. Offered when we know that it did not.",
     RetryClass.NEVER: "Not offered: sending this order again can’t succeed.",
+    RetryClass.STAFF: "Not offered: our staff send the order again when it is settled.",
 }
 
 
