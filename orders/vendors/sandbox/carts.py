@@ -6,16 +6,16 @@ from typing import Any
 
 from . import rules
 from .answers import Answer, RefusedError, Request, error, html, throttled
-from .catalogue import BILLING_CYCLES, TERMS, currency_of, current_item
+from .catalogue import BILLING_CYCLES, LEAST_SEATS, MOST_SEATS, TERMS, currency_of, current_item
 from .clock import iso
 from .contract import read_json, refuse
-from .customers import find_customer
+from .customer_rules import refused_purchase
+from .customers import find_client
 from .ledger import Document
 from .orders import create_order, order_json
 from .state import Sandbox
 
 CART_SECONDS = 7 * 86_400
-_MOST_SEATS = 10_000_000
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _LINE_FIELDS = frozenset(
     [
@@ -40,7 +40,7 @@ _LINE_FIELDS = frozenset(
 
 def create_cart(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
     """`POST /customers/{id}/carts`.  A 201 can still carry an error on a line: the caller has to look at each."""
-    customer = find_customer(sandbox, request, customer_id)
+    customer = find_client(sandbox, request, customer_id)
     lines = _checked_lines(sandbox, request, customer)
     busy = _turned_away(sandbox, request, customer, {line["quantity"] for line in lines})
     if busy is not None:
@@ -116,7 +116,7 @@ def _save(sandbox: Sandbox, cart: Document) -> None:
 
 
 def _find_cart(sandbox: Sandbox, request: Request, customer_id: str, cart_id: str) -> Document:
-    customer = find_customer(sandbox, request, customer_id)
+    customer = find_client(sandbox, request, customer_id)
     cart = sandbox.ledger.get("cart", cart_id.lower())
     if cart is None or cart["customerId"] != customer["id"]:
         raise RefusedError(error(404, 800008, "The cart was not found."))
@@ -147,8 +147,11 @@ def _refused_as_a_whole(sandbox: Sandbox, request: Request, cart: Document) -> A
     quantities = {line["quantity"] for line in cart["lines"]}
     if any("error" in line for line in cart["lines"]):
         return error(400, 800009, "There are errors in the cart items.")
+    customer = find_client(sandbox, request, cart["customerId"])
+    if (refused := refused_purchase(customer)) is not None:
+        return refused
     # By domain, because a customer has another id at each vendor, and the other offer may be another vendor's.
-    domain = find_customer(sandbox, request, cart["customerId"])["domain"]
+    domain = customer["domain"]
     wrong = (quantity for quantity in rules.QUANTITY_REFUSALS if quantity in quantities and not _is_cured(sandbox, cart, domain, quantity))
     return next((error(*rules.QUANTITY_REFUSALS[quantity]) for quantity in wrong), None)
 
@@ -225,7 +228,7 @@ def _checked_line(sandbox: Sandbox, request: Request, customer: Document, line: 
         refuse(sandbox, request, "bad_cart", 400, 800002, f"Invalid request input: {', '.join(wrong)}.", wrong)
     _check_enums(sandbox, request, line)
     quantity = line.get("quantity")
-    if type(quantity) is not int or not 1 <= quantity <= _MOST_SEATS:
+    if type(quantity) is not int or not LEAST_SEATS <= quantity <= MOST_SEATS:
         refuse(sandbox, request, "bad_quantity", 400, 2002, "The quantity is not a whole number within the allowed range.", ["quantity"])
     _check_catalogue(sandbox, request, customer, line["catalogItemId"])
     return {
