@@ -44,21 +44,21 @@ def _keys(sandbox: Sandbox) -> dict[str, dict[str, str]]:
         with sandbox.ledger.transaction():
             kept = sandbox.ledger.meta(_META, "")
         if not kept:
-            kept = json.dumps({"own": _pair("Sandbox test authority"), "other": _pair("Somebody else's authority")})
+            kept = json.dumps({"own": _pair(), "other": _pair()})
             with sandbox.ledger.transaction():
                 sandbox.ledger.set_meta(_META, kept)
         keys: dict[str, dict[str, str]] = json.loads(kept)
         return keys
 
 
-def _pair(name: str) -> dict[str, str]:
-    """An authority, and the certificate and key of a sender that it vouches for."""
+def _pair() -> dict[str, str]:
+    """An authority, and the certificate and key of a sender that it vouches for.  A forger's bears the same names."""
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     root_key = rsa.generate_private_key(65537, 2048)
     leaf_key = rsa.generate_private_key(65537, 2048)
-    root = _certificate(name, root_key, None, None)
+    root = _certificate("Sandbox test authority", root_key, None, None)
     leaf = _certificate("Partner Center webhooks", leaf_key, root, root_key)
     return {
         "authority": root.public_bytes(Encoding.PEM).decode(),
