@@ -257,6 +257,9 @@ def _checked_line(sandbox: Sandbox, request: Request, customer: Document, line: 
         wrong.append("lineItems.currencyCode")
     if not _participants_ok(line.get("participants")):
         wrong.append("lineItems.participants")
+    if line.get("addonItems"):
+        # Better than to take the order and to lose them: here an add-on is a line like any other.
+        wrong.append("lineItems.addonItems")
     if wrong:
         refuse(sandbox, request, "bad_cart", 400, 800002, f"Invalid request input: {', '.join(wrong)}.", wrong)
     _check_enums(sandbox, request, line)

@@ -31,7 +31,7 @@ PLAIN_ACTIONS = {
     "html502": "Answer 502 with a web page; nothing happened.",
     "nul": "Answer 400 code 3000 with U+0000 and a lone surrogate in the description; nothing happened.",
     "lone_surrogate": "Answer 400 code 3000 with a lone surrogate in the description; nothing happened.",
-    "hang": "Never answer; nothing happened.  The call stays open until the caller leaves.",
+    "hang": "Never answer; nothing happened. The call stays open until the caller leaves.",
     "hang_after_commit": "Process the call durably, then never answer.",
     "wrong_content_type": "Process the call durably, then answer JSON that says it is text/plain.",
     "huge": "Process the call durably, then answer with 10 MiB: the answer and blanks.",

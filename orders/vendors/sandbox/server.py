@@ -239,11 +239,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def _has_left(self, seconds: float) -> bool:
         """Wait so long, and tell whether the caller hung up meanwhile."""
-        readable, _, _ = select.select([self.connection], [], [], seconds)
+        waiting = select.poll()
+        waiting.register(self.connection, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
+            return False
         try:
-            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+            if not self.connection.recv(1, socket.MSG_PEEK):
+                return True
         except OSError:
             return True
+        # The caller is already talking again: his next words are no reason to hurry.
+        time.sleep(seconds)
+        return False
 
     def _drop(self) -> None:
         """Reset the connection: with zero linger, closing sends RST instead of an orderly end."""

@@ -164,12 +164,33 @@ def fault_triggers() -> tuple[Trigger, ...]:
     return tuple(Trigger(_name(action), "Fault rule", action, words) for action, words in rows)
 
 
+_NAMES = {
+    "429": "Throttled",
+    "bad_json": "Bad JSON",
+    "bom": "Byte order mark",
+    "code": "A vendor’s code",
+    "dup_event": "Event twice",
+    "empty": "Empty body",
+    "event_bad_signature": "Event with a bad signature",
+    "gzip_bomb": "Gzip bomb",
+    "html502": "A proxy’s web page",
+    "huge": "Huge body",
+    "nul": "U+0000 and a lone surrogate",
+    "redirect": "Redirect to a private address",
+    "shape": "Body shape",
+    "status": "An HTTP status",
+    "status_after_commit": "An HTTP status after commit",
+    "text": "Words of your own",
+    "token:expired_early": "Token expires early",
+    "token:invalid_grant": "Consent revoked",
+    "truncate": "Half an answer",
+}
+
+
 def _name(action: str) -> str:
-    return (
-        action.partition(":")[0].replace("_", " ").capitalize()
-        if not action.startswith("token:")
-        else f"Token {action[6:].replace('_', ' ')}"
-    )
+    """What people call it."""
+    kind = action if action.startswith("token:") else action.partition(":")[0]
+    return _NAMES.get(kind) or kind.replace("_", " ").capitalize()
 
 
 def groups() -> list[dict[str, object]]:
