@@ -1,0 +1,50 @@
+"""What a sweep needs around it, in its own process: the vendor, the clock, and a world on the database."""
+
+import argparse
+import logging
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import connection
+
+from tests.harness.clock import Clock
+from tests.harness.sandbox import Sandbox
+from tests.harness.world import build
+from tests.proof import crash
+from tests.proof.flows import FLOWS, Scene, forget_tokens
+from tests.proof.sweep import Plan, Swept, timed
+
+
+class Stage:
+    """The vendor lives as long as the stage; every scene on it begins with an empty ledger."""
+
+    def __enter__(self) -> Self:
+        # Thousands of deaths, each with its warnings, would hide what matters.
+        logging.disable(logging.CRITICAL)
+        self._vendor = Sandbox(settings.VAR_DIR)
+        self._clock = Clock(settings.CLOCK_FILE)
+        self._world = build(self._vendor.url)
+        self._scenes = 0
+        crash.warm()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._vendor.end()
+        connection.close()
+
+    def sweep(self, options: argparse.Namespace) -> dict[str, Any]:
+        plan = Plan(options.seed, options.total, options.each)
+        found, text = timed(options.flow or list(FLOWS), plan, self._scene)
+        return {"text": text, "problems": [problem for swept in found for problem in swept.problems], "missed": missed(found)}
+
+    def _scene(self, name: str) -> Scene:
+        self._vendor.reset()
+        # The emptied vendor knows none of the tokens that he gave out.
+        forget_tokens()
+        self._scenes += 1
+        return Scene(self._world, self._vendor, self._clock, f"s{self._scenes}c")
+
+
+def missed(found: list[Swept]) -> list[str]:
+    """Flows of which too little was really killed: a sweep that kills nothing proves nothing."""
+    return [f"{swept.flow}: {swept.died} of {swept.points} points killed" for swept in found if swept.died < 0.8 * swept.points]
