@@ -32,6 +32,7 @@ class Scene:
     vendor: Sandbox
     clock: Clock
     prefix: str
+    began: float
     notes: Notes = field(default_factory=Notes)
     orders: list[int] = field(default_factory=list)
     made: int = 0

@@ -7,12 +7,14 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import connection
 
+from orders import clock as portal_clock
 from tests.harness.clock import Clock
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import build
 from tests.proof import crash
 from tests.proof.flows import FLOWS, Scene, forget_tokens
-from tests.proof.sweep import Plan, Swept, timed
+from tests.proof.mutants import MUTANTS, Mutant
+from tests.proof.sweep import Plan, Swept, sweep, timed
 
 
 class Stage:
@@ -37,12 +39,22 @@ class Stage:
         found, text = timed(options.flow or list(FLOWS), plan, self._scene)
         return {"text": text, "problems": [problem for swept in found for problem in swept.problems], "missed": missed(found)}
 
+    def mutate(self, options: argparse.Namespace) -> dict[str, Any]:
+        """For each mutant the kinds of harm that it was caught by; with --each through all flows, else where it is sure to show."""
+        return {name: self._caught(MUTANTS[name], options) for name in options.mutant}
+
+    def _caught(self, mutant: Mutant, options: argparse.Namespace) -> list[str]:
+        plan = Plan(options.seed, each=options.each) if options.each else Plan(options.seed, each=1, dies_after=mutant.dies_after or "none")
+        with mutant.patch():
+            found = sweep(list(FLOWS) if options.each else list(mutant.flows), plan, self._scene)
+        return sorted({anomaly.kind for swept in found for anomaly in swept.anomalies})
+
     def _scene(self, name: str) -> Scene:
         self._vendor.reset()
         # The emptied vendor knows none of the tokens that he gave out.
         forget_tokens()
         self._scenes += 1
-        return Scene(self._world, self._vendor, self._clock, f"s{self._scenes}c")
+        return Scene(self._world, self._vendor, self._clock, f"s{self._scenes}c", portal_clock.now().timestamp())
 
 
 def missed(found: list[Swept]) -> list[str]:

@@ -8,28 +8,28 @@ rest is spread over all events at equal distances from a random offset. Every fo
 import random
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import connection
 
-from orders import clock as portal_clock
 from orders.models import Order
 from tests.proof import flows
 from tests.proof.crash import Point, Report, in_child
 from tests.proof.flows import Flow, Scene
-from tests.proof.history import Outcome, check
+from tests.proof.history import Anomaly, Outcome, check
 from tests.proof.observe import history
 
 RECOVERY_KILLED_EVERY = 4
+# Of virtual time: longer than a recovery with all its waits, shorter than it goes on trying before it gives up.
+PATIENCE_SECONDS = 200
 # The customer's day may end between the look-up of an id that changes daily and its use: refused by the vendor, and mended.
 ALLOWED_VIOLATIONS = {"stale_catalog_item"}
 
 
 @dataclass
 class Swept:
-    """What one flow came to. `problems` are sentences; empty is the proof."""
+    """What one flow came to. `problems` are sentences, of the anomalies and of all else that was not right; empty is the proof."""
 
     flow: str
     events: int = 0
@@ -37,6 +37,7 @@ class Swept:
     points: int = 0
     died: int = 0
     died_in_recovery: int = 0
+    anomalies: list[Anomaly] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -52,20 +53,16 @@ class Plan:
     seed: int
     total: int = 0
     each: int = 0
-    only_marks: bool = False
+    dies_after: str = ""  # only just after marks that begin so
 
 
-def sweep(
-    names: list[str], plan: Plan, new_scene: Callable[[str], Scene], mutant: AbstractContextManager[None] | None = None
-) -> list[Swept]:
+def sweep(names: list[str], plan: Plan, new_scene: Callable[[str], Scene]) -> list[Swept]:
     """Sweep the flows. `new_scene` gives an empty vendor and nobody's clicks."""
-    with mutant or nullcontext():
-        found = [_census(flows.FLOWS[name], new_scene) for name in names]
-        quotas = _quotas(found, plan)
-        for swept, quota in zip(found, quotas, strict=True):
-            chance = random.Random(f"{plan.seed} {swept.flow}")
-            points = choose(swept, quota, chance, only_marks=plan.only_marks)
-            _sweep_flow(flows.FLOWS[swept.flow], swept, points, chance, new_scene(swept.flow))
+    found = [_census(flows.FLOWS[name], new_scene) for name in names]
+    for swept, quota in zip(found, _quotas(found, plan), strict=True):
+        chance = random.Random(f"{plan.seed} {swept.flow}")
+        points = _after(swept, plan.dies_after) if plan.dies_after else choose(swept, quota, chance)
+        _sweep_flow(flows.FLOWS[swept.flow], swept, points, chance, new_scene(swept.flow))
     return found
 
 
@@ -90,7 +87,7 @@ def _quotas(found: list[Swept], plan: Plan) -> list[int]:
     return [len(swept.commits) + rest * len(swept.marks) // everything for swept in found]
 
 
-def choose(swept: Swept, quota: int, chance: random.Random, *, only_marks: bool = False) -> list[Point]:
+def choose(swept: Swept, quota: int, chance: random.Random) -> list[Point]:
     """The points of one flow: each commit once, from alternating sides; then both sides of every mark; then events."""
     side = chance.randrange(2)
     commits = [Point(("before", "after")[(place + side) % 2], number) for place, number in enumerate(swept.commits)]
@@ -99,11 +96,15 @@ def choose(swept: Swept, quota: int, chance: random.Random, *, only_marks: bool 
     chance.shuffle(others)
     rest = quota - len(commits)
     # Two thirds of what is left at the marks, where the outcome is decided; one third anywhere.
-    taken = others[: quota if only_marks else max(rest * 2 // 3, rest - swept.events)]
-    events = 0 if only_marks else max(0, rest - len(taken))
+    taken = others[: max(rest * 2 // 3, rest - swept.events)]
+    events = max(0, rest - len(taken))
     step = swept.events / events if events else 0
     offset = chance.random() * step
     return commits + taken + [Point("event", 1 + int(offset + step * number)) for number in range(events)]
+
+
+def _after(swept: Swept, name: str) -> list[Point]:
+    return [Point("after", number) for number, mark in enumerate(swept.marks, start=1) if mark.startswith(name)]
 
 
 def _sweep_flow(flow: Flow, swept: Swept, points: list[Point], chance: random.Random, scene: Scene) -> None:
@@ -156,8 +157,10 @@ def _up_again(scene: Scene, order: Order) -> None:
 
 def _judge(scene: Scene, swept: Swept) -> None:
     """Let the checker look at everything that happened in the scene."""
-    found = history(scene.orders, scene.vendor, scene.notes, healthy_since=portal_clock.now().timestamp())
-    swept.problems += [f"{swept.flow}: {anomaly}" for anomaly in check(found)]
+    found = history(scene.orders, scene.vendor, scene.notes, healthy_since=scene.began, patience=PATIENCE_SECONDS)
+    anomalies = check(found)
+    swept.anomalies += anomalies
+    swept.problems += [f"{swept.flow}: {anomaly}" for anomaly in anomalies]
     broken = [violation for violation in scene.vendor.violations() if violation["kind"] not in ALLOWED_VIOLATIONS]
     swept.problems += [f"{swept.flow}: the vendor's contract was broken: {violation}" for violation in broken]
     flows.let_go()
