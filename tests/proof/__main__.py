@@ -20,7 +20,7 @@ def main() -> int:
     from tests.proof import stage
 
     with stage.Stage() as made:
-        result = made.sweep(options) if not options.mutant else made.mutate(options)
+        result = made.race(options) if options.races else made.mutate(options) if options.mutant else made.sweep(options)
     json.dump(result, sys.stdout)
     return 0
 
@@ -28,10 +28,11 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.proof")
     parser.add_argument("--flow", action="append", default=[], help="only this one; may be given again")
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--total", type=int, default=0, help="points over all flows")
     parser.add_argument("--each", type=int, default=0, help="points for every flow; with neither, all there are")
     parser.add_argument("--mutant", action="append", default=[], help="with this naive variant; may be given again")
+    parser.add_argument("--races", type=int, default=0, help="no sweep, but so many races of two workers for one attempt")
     return parser.parse_args()
 
 

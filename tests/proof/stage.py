@@ -13,7 +13,10 @@ from tests.harness.sandbox import Sandbox
 from tests.harness.world import build
 from tests.proof import crash
 from tests.proof.flows import FLOWS, Scene, forget_tokens
+from tests.proof.history import check
 from tests.proof.mutants import MUTANTS, Mutant
+from tests.proof.observe import history
+from tests.proof.races import naive_claim, race_claims, race_runs
 from tests.proof.sweep import Plan, Swept, sweep, timed
 
 
@@ -48,6 +51,15 @@ class Stage:
         with mutant.patch():
             found = sweep(list(FLOWS) if options.each else list(mutant.flows), plan, self._scene)
         return sorted({anomaly.kind for swept in found for anomaly in swept.anomalies})
+
+    def race(self, options: argparse.Namespace) -> dict[str, Any]:
+        """How many workers won each race for a claim, with the engine's and with a naive one, and what whole runs came to."""
+        claims = race_claims(self._scene("claims"), options.races)
+        naive = race_claims(self._scene("naive"), options.races // 5, naive_claim)
+        scene = self._scene("runs")
+        problems = race_runs(scene, options.races // 50)
+        found = history(scene.orders, scene.vendor, scene.notes, healthy_since=scene.began)
+        return {"claims": claims, "naive": naive, "problems": problems + [str(anomaly) for anomaly in check(found)]}
 
     def _scene(self, name: str) -> Scene:
         self._vendor.reset()
