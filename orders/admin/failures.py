@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from orders.admin.site import StaffAdmin, staff_page
@@ -25,6 +26,7 @@ else:
     ReasonFormBase = forms.ModelForm
 
 EXAMPLE_VENDOR = "Microsoft"
+SLUG_LENGTH = 60
 EXAMPLE_TEXT = "Here stands what the vendor answered, word for word."
 
 
@@ -111,6 +113,7 @@ def codes_without_entry() -> list[dict[str, Any]]:
         failure = Failure(http_status=kind["http_status"], code=kind["code"], field=kind["field"], text=kind["sample"])
         if catalogue.reason_for(dialect, failure) is UNKNOWN:
             key = {"dialect": dialect, "http_status": kind["http_status"] or 0, "code": kind["code"]}
+            key["slug"] = slugify(f"{dialect} {kind['code']}")[:SLUG_LENGTH]
             add = f"{reverse('admin:orders_failurereason_add')}?{urlencode(key)}"
             found.append({**kind, "dialect": dialect, "add_url": add})
     return found
