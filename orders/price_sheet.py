@@ -26,6 +26,7 @@ COLUMNS = (
     "BillingPlan", "Market", "Currency", "UnitPrice", "PricingTierRangeMin", "PricingTierRangeMax", "EffectiveStartDate",
     "EffectiveEndDate", "Tags", "ERP Price", "Segment", "PreviousValues",
 )  # fmt: skip
+SEGMENTS = ("Commercial", "Education", "Charity", "Government")
 CYCLES = {"Monthly": "monthly", "Annual": "annual", "Triennial": "triennial", "OneTime": "one_time", "None": "none"}
 KEPT = frozenset({"", "unchanged", "add", "added", "new", "change", "changed", "update", "updated"})
 REMOVED = frozenset({"delete", "deleted", "remove", "removed"})
@@ -42,9 +43,12 @@ WHOLE_DIGITS, FRACTION_DIGITS = 10, 4  # of Price.term_cost
 # What a text must not hold: C0, DEL, C1, line separators, and what turns the line around. Prose may have tabs and line breaks.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 CONTROL_IN_PROSE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# What nobody sees: soft hyphens, zero-width characters, marks of direction, tags. Two titles may not differ by these alone.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
 PRODUCT = re.compile(r"[A-Za-z0-9]{1,24}")
 SKU = re.compile(r"[A-Za-z0-9]{1,8}")
-SEGMENT = re.compile(r"[A-Za-z][A-Za-z -]{0,19}")
 AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 INSTANT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,7})?Z")
 
@@ -433,12 +437,15 @@ def _sku(text: str) -> str:
 
 
 def _segment(text: str) -> str:
-    if not SEGMENT.fullmatch(text):
-        raise _Wrong(f"{_quoted(text)} is no segment: 1 to 20 letters.")
+    if text not in SEGMENTS:
+        raise _Wrong(f"{_quoted(text)} is no segment that is sold here: {', '.join(SEGMENTS)}.")
     return text
 
 
 def _title(text: str) -> str:
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise _Wrong(f"{_quoted(text)} has lost a character (U+FFFD): the file was saved in a wrong encoding.")
+    text = INVISIBLE.sub("", text).strip()
     if not 1 <= len(text) <= LONGEST_TITLE:
         raise _Wrong(f"The title has {len(text)} characters, and 1 to {LONGEST_TITLE} are possible.")
     return text
@@ -534,5 +541,5 @@ def _previous(text: str) -> None:
 
 def _quoted(text: str) -> str:
     """For a sentence: short, and without what a terminal or a page would act on."""
-    shown = CONTROL.sub("\N{REPLACEMENT CHARACTER}", text[:60])
+    shown = INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", CONTROL.sub("\N{REPLACEMENT CHARACTER}", text[:60]))
     return f"“{shown}{'…' if len(text) > 60 else ''}”" if text else "Nothing"

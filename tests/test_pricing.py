@@ -94,6 +94,10 @@ def test_columns_in_another_order_read_the_same(file: Any) -> None:
     assert only(file(row(), columns=tuple(reversed(COLUMNS)))) == only(file(row()))
 
 
+def test_what_nobody_sees_is_taken_out_of_a_title(file: Any) -> None:
+    assert only(file(row(SkuTitle="\ufeffMail\u200b Plan\u00ad 1\u200f"))).title == "Mail Plan 1"
+
+
 def test_formulas_stay_text(file: Any) -> None:
     assert only(file(row(SkuTitle='=HYPERLINK("http://evil.example")'))).title == '=HYPERLINK("http://evil.example")'
 
@@ -131,6 +135,12 @@ BAD = [
     ({"ProductId": "../etc"}, "ProductId", "no product"),
     ({"SkuId": "12345678901"}, "SkuId", "no SKU"),
     ({"Segment": ""}, "Segment", "no segment"),
+    ({"Segment": "Commerical"}, "Segment", "“Commerical” is no segment that is sold here: Commercial, Education, Charity, Government."),
+    ({"Segment": "commercial"}, "Segment", "no segment"),
+    ({"ProductId": "CFQ7\u200bTTC"}, "ProductId", "“CFQ7\N{REPLACEMENT CHARACTER}TTC” is no product"),
+    ({"SkuId": "\ufeff2"}, "SkuId", "no SKU"),
+    ({"SkuTitle": "\u200b\u2060"}, "SkuTitle", "0 characters"),
+    ({"SkuTitle": "Gr\ufffd\ufffde"}, "SkuTitle", "has lost a character"),
     ({"SkuTitle": ""}, "SkuTitle", "0 characters"),
     ({"SkuTitle": "x" * 201}, "SkuTitle", "201 characters"),
     ({"SkuDescription": "x" * 10_001}, "SkuDescription", "10001 characters"),
@@ -370,11 +380,11 @@ def test_a_price_that_comes_back_is_listed_again(world: World, file: Any) -> Non
 
 
 def test_two_segments_that_share_a_sku_are_two_offers_and_keep_their_codes(world: World, file: Any) -> None:
-    shared = [row(), row(Segment="Education"), row(Segment="Non Profit")]
+    shared = [row(), row(Segment="Education"), row(Segment="Charity")]
     pricing.import_prices(file(*shared), world.microsoft)
     codes = dict(Offer.objects.filter(product_id="CFQ7TTC0TEST").values_list("segment", "code"))
     assert codes == {
-        "Commercial": "CFQ7TTC0TEST-0002", "Education": "CFQ7TTC0TEST-0002-Education", "Non Profit": "CFQ7TTC0TEST-0002-NonProfit",
+        "Commercial": "CFQ7TTC0TEST-0002", "Education": "CFQ7TTC0TEST-0002-Education", "Charity": "CFQ7TTC0TEST-0002-Charity",
     }  # fmt: skip
     pricing.import_prices(file(*reversed(shared)), world.microsoft)
     assert dict(Offer.objects.filter(product_id="CFQ7TTC0TEST").values_list("segment", "code")) == codes
