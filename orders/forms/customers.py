@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from orders import clock, contacts
 from orders.models import Customer, Seller, Vendor
-from orders.models.customers import SEGMENTS
 from orders.money import CURRENCIES
+from orders.price_sheet import SEGMENTS
 
 DETAILS = (
     "name",

@@ -14,7 +14,6 @@ from orders.statuses import OrderStatus
 from orders.vendors.contract import CustomerRequest
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-SEGMENTS = ("Commercial", "Education", "Charity", "Government")
 CODE = re.compile(r"[0-9A-Z]{1,12}")
 
 
