@@ -362,7 +362,7 @@ def _wanted(form: OrderLinesForm) -> list[Wanted]:
             wrong = [(line["offer"].id_for_label, f"only for the segment {line.chosen.segment}; this customer is {customer.segment}.")]
         link, why = wrong[0] if wrong else (line["quantity"].id_for_label, "")
         quantity = line.cleaned_data.get("quantity") if line.is_bound else None
-        found.append(Wanted(line.chosen, quantity or 0, why, f"#{link}"))
+        found.append(Wanted(line.chosen, str(line["plan"].value() or ""), quantity or 0, why, f"#{link}"))
     return found
 
 
