@@ -43,6 +43,8 @@ NAMES = (
 )
 
 
+# Fields that say what the form is about, and are none of the customer's.
+OF_THE_FORM = frozenset({"customer_code", "customer_version", "their_customer_version"})
 STALE = "Somebody else changed this customer after you opened the page."
 
 
@@ -105,11 +107,24 @@ class CustomerForm(forms.ModelForm[Customer]):
         self.saved_version = self.instance.version if self.instance.pk else 0
         self.fields["customer_code"].initial = self.instance.code if self.instance.pk else ""
         self.fields["customer_version"].initial = self.saved_version
-        # Most countries have postal codes; check_address knows which.
-        self.fields["postal_code"].is_asked_by_country = True  # type: ignore[attr-defined]
+        self._mark_demanded()
         for field in self.fields.values():
             if field.required:
                 field.error_messages["required"] = f"Write the {str(field.label).lower()}."
+
+    def _mark_demanded(self) -> None:
+        """Fields that some countries demand say so: whether the chosen one does, and which do, for when another is chosen."""
+        registered = {country for vendor in _active_vendors() for country in vendor.capabilities.registration_countries}
+        demanded = {
+            "state": contacts.countries_that_ask_for("country_area"),
+            "postal_code": contacts.countries_that_ask_for("postal_code"),
+            "registration_number": registered,
+            "contact_phone": registered,
+        }
+        chosen = self["country"].value()
+        for name, countries in demanded.items():
+            field: Any = self.fields[name]
+            field.demanded_in, field.is_demanded = " ".join(sorted(countries)), chosen in countries
 
     # --- one field
 
@@ -173,9 +188,7 @@ class CustomerForm(forms.ModelForm[Customer]):
     def _clean_registration(self, data: dict[str, Any], country: str) -> None:
         """Asked for in some countries and refused by the vendor in all others (Partner Center 600049 and 600002)."""
         number = data.get("registration_number", "")
-        demanding = [
-            vendor.name for vendor in Vendor.objects.filter(is_active=True) if country in vendor.capabilities.registration_countries
-        ]
+        demanding = [vendor.name for vendor in _active_vendors() if country in vendor.capabilities.registration_countries]
         if demanding and not number and "registration_number" not in self.errors:
             self.add_error(
                 "registration_number", f"{demanding[0]} needs the registration number of customers in {contacts.country_name(country)}."
@@ -212,7 +225,7 @@ class CustomerForm(forms.ModelForm[Customer]):
             if not is_mine:
                 raise StaleCustomer
             customer.version = self.saved_version + 1
-            customer.save(update_fields=[name for name in self.fields if name in self._meta.fields])
+            customer.save(update_fields=[name for name in self.fields if name not in OF_THE_FORM])
         return customer
 
 
@@ -267,7 +280,11 @@ class WholeCustomerForm(CustomerForm):
         return data
 
 
-def _words(field: forms.Field, value: Any) -> str:
+def _active_vendors() -> list[Vendor]:
+    return list(Vendor.objects.filter(is_active=True).order_by("id"))
+
+
+def _words(field: Any, value: Any) -> str:
     """A value as the form says it: a country by its name."""
     text = "" if value is None else str(value).strip()
     return str(dict(field.choices).get(text, text)) if isinstance(field, forms.ChoiceField) else text
