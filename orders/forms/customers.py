@@ -287,7 +287,8 @@ def _active_vendors() -> list[Vendor]:
 def _words(field: Any, value: Any) -> str:
     """A value as the form says it: a country by its name."""
     text = "" if value is None else str(value).strip()
-    return str(dict(field.choices).get(text, text)) if isinstance(field, forms.ChoiceField) else text
+    choices: dict[str, Any] = dict(field.choices) if hasattr(field, "choices") else {}
+    return str(choices.get(text, text))
 
 
 def _usable(check: Any, text: str, **kwargs: Any) -> str:

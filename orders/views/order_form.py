@@ -229,8 +229,8 @@ def _sent_before(
 
 
 def _only_shows(action: str) -> bool:
-    """Is this a button that saves nothing: search, add, replace, remove, sums?"""
-    return action in {"search", "customers", "totals"} or action.startswith(("add-", "replace-", "remove-line-"))
+    """Is this a button that saves nothing: search, add, replace, remove and its undo, sums?"""
+    return action in {"search", "customers", "totals"} or action.startswith(("add-", "replace-", "remove-line-", "undo-remove"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +313,7 @@ def _page(
     errors = [*(errors_of(customer_form) if customer_form else []), *form.errors] if form.data is not None else []
     action = request.POST.get("action", "") if request.method == "POST" else ""
     if is_typed:
-        _focus_after(action, form)
+        _focus_on_line(form)
     elif not errors and fix:
         _put_focus(fix.field, form, customer_form, described_by="fix-reason")
     elif errors:
@@ -338,8 +338,9 @@ def _page(
         "version": order.version if order and state is SaveState.SAVED else form.head["version"].value(),
         "token": token or form.head["token"].value(),
         "is_typed": is_typed,
-        "new_line": action.startswith("add-"),
-        "is_removed": action.startswith("remove-"),
+        "focus_search": is_typed and form.focused is None,
+        "unfinished": priced.unfinished,
+        "has_sum": not priced.lines or priced.unfinished < len(priced.lines),
         "checks": checklist.checks(form.customer, _wanted(priced), order),
         **_found(request, form, action),
     }
@@ -395,10 +396,10 @@ def _priced(request: SellerRequest, form: OrderLinesForm, order: Order | None) -
     return OrderLinesForm.sent(request.seller, order, data)
 
 
-def _focus_after(action: str, form: OrderLinesForm) -> None:
-    """After Add: the quantity of the new line. The search field takes the focus in the template for all else."""
-    if action.startswith("add-") and form.lines:
-        form.lines[-1].fields["quantity"].widget.attrs["autofocus"] = True
+def _focus_on_line(form: OrderLinesForm) -> None:
+    """After Add, Remove and Undo: the quantity of the line to look at. The search field takes the focus in the template for all else."""
+    if form.focused is not None:
+        form.lines[form.focused].fields["quantity"].widget.attrs["autofocus"] = True
 
 
 def _first_wrong(form: OrderLinesForm, customer_form: CustomerForm | None) -> str:

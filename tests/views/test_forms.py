@@ -1,6 +1,6 @@
 """The order form and the customer form: what is typed comes back, what is wrong is said beside its field, nothing breaks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -416,6 +416,52 @@ def test_a_form_holds_no_more_items_than_its_limit(manager: Client, world: World
         data |= {f"lines-{number}-offer": world.backup.code, f"lines-{number}-plan": "P1M:monthly", f"lines-{number}-quantity": "1"}
     page = HtmlPage(manager.post(NEW, data))
     assert len([name for name in page.sent() if name.endswith("-quantity")]) == MAX_LINES
+    assert page.says(f"An order holds at most {MAX_LINES} items.")
+    assert complaints(page) == []
+
+
+@pytest.mark.parametrize("numbers", [range(MAX_LINES + 2), [*range(MAX_LINES), 1000, 5000]])
+def test_items_beyond_the_limit_are_refused_and_not_dropped(manager: Client, world: World, numbers: Iterable[int]) -> None:
+    data, before = order_data(world), state()
+    for number in numbers:
+        data |= {f"lines-{number}-offer": world.backup.code, f"lines-{number}-plan": "P1M:monthly", f"lines-{number}-quantity": "1"}
+    response = manager.post(NEW, data)
+    assert response.status_code == 422
+    page = HtmlPage(response)
+    assert page.says(f"An order holds at most {MAX_LINES} items, and these are {MAX_LINES + 2}.")
+    assert len([name for name in page.sent() if name.startswith("lines-") and name.endswith("-quantity")]) == MAX_LINES + 2
+    assert state() == before
+
+
+def test_a_removed_item_can_be_put_back_where_it_was_and_the_focus_stays_near(manager: Client, world: World) -> None:
+    data = order_data(world)
+    for number, quantity in enumerate(("10", "eleven", "12")):
+        data |= {f"lines-{number}-offer": world.backup.code, f"lines-{number}-plan": "P1M:monthly", f"lines-{number}-quantity": quantity}
+
+    def quantities(page: HtmlPage) -> list[str]:
+        return [value for name, value in page.sent().items() if name.startswith("lines-") and name.endswith("-quantity")]
+
+    def focused(page: HtmlPage) -> list[str]:
+        return [element.get("name", "") for element in page.all() if "autofocus" in element.attrib]
+
+    for number, left, at in ((0, ["eleven", "12"], 0), (1, ["10", "12"], 1), (2, ["10", "eleven"], 1)):
+        removed = HtmlPage(manager.post(NEW, data | {"action": f"remove-line-{number}"}))
+        assert quantities(removed) == left
+        assert removed.says(f"Removed {world.backup.title}.")
+        assert focused(removed) == [f"lines-{at}-quantity"]
+        assert complaints(removed) == []
+        back = HtmlPage(manager.post(NEW, removed.sent() | {"action": "undo-remove"}))
+        assert quantities(back) == ["10", "eleven", "12"]
+        assert focused(back) == [f"lines-{number}-quantity"]
+        assert not back.says("Removed")
+    last = HtmlPage(manager.post(NEW, order_data(world, action="remove-line-0")))
+    assert focused(last) == ["q"]
+    # What nobody removed puts nothing back.
+    for at in ("", "x", "-1", "9" * 5_000):
+        page = HtmlPage(
+            manager.post(NEW, order_data(world, action="undo-remove") | {"removed_at": at, "removed_offer": "\0" if at else ""})
+        )
+        assert quantities(page)[0] == "7", at
 
 
 def test_adding_an_item_to_a_failed_order_keeps_the_customers_details_as_typed(manager: Client, world: World) -> None:
@@ -446,6 +492,11 @@ def test_the_totals_of_a_form_as_typed_so_far_are_the_finished_lines(manager: Cl
         # 7 × 9.50 = 66.50 and 21 % of it.
         assert "€\u00a066.50" in "".join(box.itertext())
         assert "€\u00a080.47" in "".join(box.itertext())
+    # Nothing is known of the sum while no line has a price: that is not 0.00.
+    for action in ("totals", "autosave"):
+        page = HtmlPage(manager.post(NEW, order_data(world, action=action, lines_0_quantity="x")))
+        assert "0.00" not in text_of(page.by_id("totals"))
+        assert "No price yet" in text_of(page.by_id("totals"))
     nothing = manager.post(NEW, {"action": "totals"})
     assert "€\u00a00.00" in nothing.content.decode()
     assert state() == before
