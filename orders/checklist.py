@@ -31,9 +31,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One line as the checklist needs it; `why` is why the customer can't buy the offer, `link` leads to its field."""
+    """One line as the checklist needs it; `why` is why the customer can't buy the offer, `link` leads to its field.
+
+    `plan` is term and billing cycle, "P1Y:monthly".
+    """
 
     offer: Offer
+    plan: str
     quantity: int
     why: str
     link: str
@@ -45,7 +49,7 @@ def checks(customer: Customer | None, lines: Sequence[Wanted], order: Order | No
         found = [Check("Choose a customer.", "#id_customer", blocks=True)]
     else:
         found = _agreement(customer, lines) + _twice(customer, lines, order)
-    found += _items(lines) + _bases(lines)
+    found += _items(lines) + _repeated(lines) + _bases(lines)
     return sorted(found, key=lambda check: (check.is_good, not check.blocks))
 
 
@@ -55,7 +59,9 @@ def of(order: Order) -> list[Check]:
     customer, prices = order.customer, catalogue.listed_for(order)
     wanted = []
     for index, line in enumerate(order.lines.select_related("offer__vendor").prefetch_related("offer__bases")):
-        wanted.append(Wanted(line.offer, line.quantity, _why(line, customer), f"{edit}#id_lines-{index}-offer"))
+        wanted.append(
+            Wanted(line.offer, f"{line.term}:{line.billing_cycle}", line.quantity, _why(line, customer), f"{edit}#id_lines-{index}-offer")
+        )
     found = checks(customer, wanted, order)
     ended = [
         Check(f"{line.title} is not in today’s price list of the vendor, which may refuse it.", f"{edit}#id_lines-{index}-offer")
@@ -101,8 +107,8 @@ def _twice(customer: Customer, lines: Sequence[Wanted], order: Order | None) -> 
     )
     found = [
         Check(
-            f"{customer.name} already has {number(seats)} of {offers[offer].title}. This order adds to them.",
-            reverse("orders:customer-detail", args=[customer.code]),
+            f"This customer already has {number(seats)} seat{'' if seats == 1 else 's'} of {offers[offer].title}: change them instead?",
+            f"{reverse('orders:customer-detail', args=[customer.code])}#subscriptions",
         )
         for offer, seats in held.items()
     ]
@@ -111,6 +117,17 @@ def _twice(customer: Customer, lines: Sequence[Wanted], order: Order | None) -> 
     for code, title, quantity in others.order_by("id").values_list("number", "lines__title", "lines__quantity").distinct()[:5]:
         text = f"{code} is open with {number(quantity)} of {title} for this customer."
         found.append(Check(text, reverse("orders:order-detail", args=[code])))
+    return found
+
+
+def _repeated(lines: Sequence[Wanted]) -> list[Check]:
+    """An offer that stands on two lines with the same term and cycle: most often it was added once too often."""
+    seen: set[tuple[int, str]] = set()
+    found = []
+    for line in lines:
+        if (line.offer.pk, line.plan) in seen:
+            found.append(Check(f"{line.offer.title} stands here twice with the same term and billing. Is one of them too many?", line.link))
+        seen.add((line.offer.pk, line.plan))
     return found
 
 

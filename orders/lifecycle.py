@@ -250,6 +250,39 @@ def reprice(order: Order, prices: Mapping[int, Price], *, by: User, version: int
 
 
 @transaction.atomic
+def retax(customer: Customer, *, by: User | None) -> int:
+    """Give the orders that are still worked on the tax rate that their customer has now; returns how many changed.
+
+    What is with a customer or a vendor, scheduled or historical keeps the tax that it was agreed with. The version stays:
+    whoever is editing one of them saves it with the new rate too.
+    """
+    return sum(_apply_tax(lock(order), by) for order in Order.objects.filter(customer=customer, status__in=REPRICED).order_by("id"))
+
+
+def _apply_tax(order: Order, by: User | None) -> bool:
+    """Tax the locked order by its customer's rate, if it may still change and is taxed otherwise."""
+    before = {line.tax_rate for line in order.lines.all()} - {order.customer.tax_rate}
+    if order.status not in REPRICED or not before:
+        return False
+    for line in taxed(order):
+        line.save(update_fields=["tax_rate", "tax"])
+    order.apply_totals()
+    order.changed_at = clock.now()
+    order.save(update_fields=["changed_at", *TOTAL_FIELDS])
+    record(order, "retaxed", by, before=[str(rate) for rate in sorted(before)], after=str(order.customer.tax_rate))
+    return True
+
+
+def taxed(order: Order) -> list[OrderLine]:
+    """The order's lines with their customer's tax of today, nothing saved."""
+    lines = list(order.lines.all())
+    for line in lines:
+        line.tax_rate = order.customer.tax_rate
+        line.tax = money.tax(line.amount, line.tax_rate, order.currency)
+    return lines
+
+
+@transaction.atomic
 def delete(order: Order, *, by: User | None, reason: str = "") -> Order:
     """Remove from the cart what never went to a vendor. Undo makes a new order of the same content."""
     order = lock(order)
@@ -321,6 +354,7 @@ def _price_of(line: OrderLine, offer: Offer) -> Price:
 def place(order: Order, *, by: User | None) -> Order:
     """Send the order to its vendors: one attempt per vendor, written here and sent by the worker."""
     order = lock(order)
+    _apply_tax(order, by)
     before = order.status
     order.place()
     _to_vendor(order)
@@ -335,6 +369,7 @@ def retry(order: Order, *, by: User | None, reason: str = "") -> Order:
     `reason` is why staff did it in the seller's place.
     """
     order = lock(order)
+    _apply_tax(order, by)
     before = order.status
     order.retry()
     _to_vendor(order)

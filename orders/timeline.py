@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -53,10 +54,16 @@ def _attempt(data: dict[str, Any]) -> str:
     return f"Attempt {data['attempt']}." if "attempt" in data else ""
 
 
+def _rates(data: dict[str, Any]) -> str:
+    rates = [formats.number(Decimal(rate)) for rate in (*data.get("before", []), data.get("after", "0"))]
+    return f"From {' and '.join(rates[:-1])} % to {rates[-1]} %, which is the customer’s rate now."
+
+
 WORDINGS = {
     "created": Wording("Order created", lambda data: f"From {data['follow_up_of']}." if "follow_up_of" in data else "", glyph="plus"),
     "edited": Wording("Edited", glyph="edit"),
     "repriced": Wording("Given today’s prices", lambda data: f"{len(data.get('lines', []))} of the items.", glyph="edit"),
+    "retaxed": Wording("Tax changed", _rates, glyph="edit"),
     "kept_as_quote": Wording("Turned into a Draft", lambda data: "A Microsoft offer was added, which can’t be in Start.", glyph="st-draft"),
     "sent": Wording("Quote sent", lambda data: f"Revision {data.get('revision', '')}.", "info", "send"),
     "revised": Wording("Quote taken back to revise it", glyph="edit"),

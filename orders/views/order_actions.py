@@ -30,6 +30,7 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
             return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
         if not shown.place:
             return conflict(request, shown.order, shown.place.reason)
+        _tax_of_today(shown.order)
         checks = checklist.of(shown.order)
         context = {
             "shown": shown,
@@ -50,6 +51,13 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
         return reverse("orders:order-detail", args=[order.number])
 
     return _act(request, shown, shown.place, work)
+
+
+def _tax_of_today(order: Order) -> None:
+    """The review shows what placing will make of the order: a draft is taxed by what its customer's rate is then."""
+    if order.status in lifecycle.REPRICED:
+        lifecycle.taxed(order)
+        order.apply_totals()
 
 
 @require_POST
