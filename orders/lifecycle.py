@@ -4,6 +4,7 @@ Shape of a verb: lock the row -> transition (legality only) -> save -> event -> 
 A verb that is refused raises Refusal (a sentence for the person who asked) or django_fsm.TransitionNotAllowed.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from orders.models import (
     Customer,
     Failure,
     FailureClass,
+    Incident,
+    Membership,
     Notice,
     Offer,
     Order,
@@ -37,6 +40,7 @@ from orders.models.orders import TOTAL_FIELDS, next_order_number
 from orders.statuses import OrderStatus
 from orders.wake import wake
 
+log = logging.getLogger(__name__)
 PORTAL = "Portal"
 RUN_ATTEMPT = "orders.tasks.run_attempt"
 # What is still being worked on. A scheduled change keeps the prices that it was agreed with.
@@ -428,9 +432,21 @@ def _move(order: Order, transition: str, event: str, *, close: bool = False, nee
 
 
 def _tell(order: Order, event: OrderEvent) -> None:
-    """Write who is to be told of a failed order, and wake the sender after a moment, so that many failures are one mail."""
+    """Have people told of a failed order. A verdict stands whether or not they can be: what goes wrong here is an incident."""
+    try:
+        with transaction.atomic():
+            _write_notices(order, event)
+    except Exception as error:
+        log.exception("Nobody could be told of %s", order.number)
+        detail = f"Nobody was told of {order.number}: {error}"
+        Incident.objects.create(kind="mail-given-up", order=order, detail=detail[:2000], at=event.at)
+
+
+def _write_notices(order: Order, event: OrderEvent) -> None:
+    """Write who is to be told, and wake the sender after a moment, so that many failures are one mail."""
+    placed = order.events.filter(name="placed").select_related("actor").first()
     due_at = event.at + timedelta(seconds=settings.NOTICE_SECONDS)
-    if Notice.objects.tell(event, order.seller, order.created_by, due_at=due_at):
+    if Notice.objects.tell(event, order.seller, [order.created_by, placed.actor if placed else None], due_at=due_at):
         wake(SEND_NOTICES, at=due_at)
 
 
@@ -505,12 +521,7 @@ def record(order: Order, name: str, by: User | None, *, actor_name: str = "", fr
         from_status=from_status,
         to_status=order.status,
         actor=by,
-        actor_name=_name_of(by) if by else actor_name or PORTAL,
+        actor_name=by.acts_as if by else actor_name or PORTAL,
         data=data,
         at=clock.now(),
     )
-
-
-def _name_of(person: User) -> str:
-    """Sellers read who acted: one of theirs, or somebody of the platform."""
-    return f"{person.name} (staff)" if person.is_staff else person.name
