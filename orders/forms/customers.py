@@ -79,6 +79,10 @@ class CustomerForm(forms.ModelForm[Customer]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["customer_version"].initial = self.instance.version if self.instance.pk else 0
+        if self.instance.pk and (other := self.instance.others_of_domain().first()):
+            # No error: two rows may be one company's, until the seller has sorted it out.
+            self.fields["domain"].help_text = f"{other.name} has this domain, too. A tenant belongs to one customer."
+            self.fields["domain"].is_warned = True  # type: ignore[attr-defined]
         # Most countries have postal codes; check_address knows which.
         self.fields["postal_code"].is_asked_by_country = True  # type: ignore[attr-defined]
         for field in self.fields.values():
