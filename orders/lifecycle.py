@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from orders import addons, catalogue, clock, money
+from orders import addons, catalogue, clock, money, permissions
 from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
@@ -322,14 +322,41 @@ def _price_of(line: OrderLine, offer: Offer) -> Price:
 
 
 @transaction.atomic
-def place(order: Order, *, by: User | None) -> Order:
-    """Send the order to its vendors: one attempt per vendor, written here and sent by the worker."""
+def place(order: Order, *, by: User | None, reason: str = "") -> Order:
+    """Send the order to its vendors: one attempt per vendor, written here and sent by the worker.
+
+    `reason` is why a seller admin places it below the margin floor. Without `by` it is the customer who accepted what was sent.
+    """
     order = lock(order)
     before = order.status
     order.place()
+    if by:
+        _keep_floor(order, by, reason)
     _to_vendor(order)
     record(order, "placed", by, from_status=before)
     return order
+
+
+def _keep_floor(order: Order, by: User, reason: str) -> None:
+    """Raises Refusal for somebody who may not go below the margin floor; who may has it written down."""
+    if not order.is_below_floor:
+        return
+    membership = Membership.objects.filter(user=by, seller=order.seller, is_active=True).first()
+    if membership is None:
+        raise Refusal("The margin is below the seller’s floor. Only a seller admin of his may place this order.")
+    floor = permissions.floor_of(order, membership)
+    if not (answer := permissions.can_place_below(floor, reason)):
+        raise Refusal(answer.reason)
+    assert floor is not None, "is_below_floor says the same."
+    record(
+        order,
+        "below_floor",
+        by,
+        reason=reason.strip(),
+        margin=f"{floor.margin:.1f}",
+        floor=f"{floor.floor.normalize():f}",
+        own=floor.is_own,
+    )
 
 
 @transaction.atomic

@@ -42,7 +42,7 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "what_next": what_next(shown),
         "who_acts": who_acts(shown),
         "lines": _lines(order),
-        "timeline": _timeline(order),
+        "timeline": _timeline(request, order),
         "attempts": _attempts(order),
         "subscriptions": Subscription.objects.filter(line__order=order).select_related("offer", "line"),
         "follow_ups": list(order.follow_ups.order_by("id")),
@@ -98,8 +98,10 @@ def _outcome(order: Order, line: OrderLine, refused: set[int], bought: set[int],
     return "", "", ""
 
 
-def _timeline(order: Order) -> list[Entry]:
-    events = list(OrderEvent.objects.filter(order=order)[:TIMELINE_LIMIT])
+def _timeline(request: SellerRequest, order: Order) -> list[Entry]:
+    """Whoever may not see cost reads nothing of the margin either."""
+    hidden = () if request.membership.may_see_cost else ("below_floor",)
+    events = list(OrderEvent.objects.filter(order=order).exclude(name__in=hidden)[:TIMELINE_LIMIT])
     notes = list(OrderNote.objects.filter(order=order).select_related("author")[:TIMELINE_LIMIT])
     return entries(order, events, notes)
 
