@@ -50,6 +50,11 @@ def _approved(data: dict[str, Any]) -> str:
     return f"{data.get('line', '')}: ordered, reference {data.get('vendor_ref', '')}."
 
 
+def _below_floor(data: dict[str, Any]) -> str:
+    by = "Approved by whoever made it, the only seller admin" if data.get("own") else "Approved by a seller admin"
+    return f"Margin {data.get('margin', '')} %, floor {data.get('floor', '')} %. {by}: {data.get('reason', '')}"
+
+
 def _attempt(data: dict[str, Any]) -> str:
     return f"Attempt {data['attempt']}." if "attempt" in data else ""
 
@@ -72,6 +77,7 @@ WORDINGS = {
     "scheduled": Wording("Change scheduled", lambda data: f"For {data.get('on', '')}, {data.get('zone', '')}.", glyph="st-scheduled"),
     "fired": Wording("Date reached", lambda data: "The change was handed to the vendor.", "info", "st-scheduled"),
     "placed": Wording("Order placed", tone="info", glyph="send"),
+    "below_floor": Wording("Placed below the margin floor", _below_floor, "warn", "st-errors"),
     "retried": Wording("Retried", _reason("Goes to the vendor as a new attempt."), "info", "retry"),
     "accepted": Wording("With the vendor", lambda data: f"{_attempt(data)} The vendor took the order and decides.", "info", "st-started"),
     "with_staff": Wording(

@@ -65,6 +65,8 @@ class PercentField(forms.DecimalField):
     """0 to 100, or to `highest`, with at most two decimals, typed with a point or a comma. Python would also read 1_0 and 1e1."""
 
     def __init__(self, *, highest: int = 100, **kwargs: Any) -> None:
+        # In a field of type number a browser drops the comma, and 12,5 arrives as 125.
+        kwargs.setdefault("widget", forms.TextInput(attrs={"inputmode": "decimal"}))
         super().__init__(min_value=0, max_value=highest, max_digits=6, decimal_places=2, **kwargs)
         words = f"Write a number from 0 to {highest}."
         self.error_messages |= {"invalid": words, "required": words}
@@ -108,6 +110,10 @@ class CustomerForm(forms.ModelForm[Customer]):
         self.fields["customer_code"].initial = self.instance.code if self.instance.pk else ""
         self.fields["customer_version"].initial = self.saved_version
         self._mark_demanded()
+        if self.instance.pk and (other := self.instance.others_of_domain().first()):
+            # No error: two rows may be one company's, until the seller has sorted it out.
+            self.fields["domain"].help_text = f"{other.name} has this domain, too. A tenant belongs to one customer."
+            self.fields["domain"].is_warned = True  # type: ignore[attr-defined]
         for field in self.fields.values():
             if field.required:
                 field.error_messages["required"] = f"Write the {str(field.label).lower()}."
@@ -234,7 +240,7 @@ class WholeCustomerForm(CustomerForm):
 
     segment = forms.ChoiceField(choices=[(name, name) for name in SEGMENTS], initial=SEGMENTS[0])
     currency = forms.ChoiceField(choices=CURRENCIES)
-    tax_rate = PercentField(label="Tax rate, percent", widget=forms.TextInput(attrs={"inputmode": "decimal"}))
+    tax_rate = PercentField(label="Tax rate, percent")
 
     class Meta(CustomerForm.Meta):
         fields = (*DETAILS, *COMMERCE, *AGREEMENT)  # type: ignore[assignment]

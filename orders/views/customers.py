@@ -126,6 +126,7 @@ def new(request: SellerRequest) -> HttpResponse:
         def work() -> str:
             customer = form.save_for(request.seller)
             messages.success(request, f"{customer.name} was added.")
+            _warn_of_domain(request, customer)
             return f"{reverse('orders:order-new')}?customer={customer.code}"
 
         try:
@@ -148,6 +149,7 @@ def edit(request: SellerRequest, code: str) -> HttpResponse:
             saved = form.save_for()
             retaxed = lifecycle.retax(saved, by=request.user) if "tax_rate" in form.changed_data else 0
             _say_saved(request, saved, retaxed)
+            _warn_of_domain(request, saved)
             return reverse("orders:customer-detail", args=[saved.code])
 
         try:
@@ -158,6 +160,11 @@ def edit(request: SellerRequest, code: str) -> HttpResponse:
             form = WholeCustomerForm(request.POST, instance=scoped_customer(request, code), seller=request.seller)
     # Validation writes into the instance: the page's title and links speak of what is saved.
     return _form_page(request, form, scoped_customer(request, code))
+
+
+def _warn_of_domain(request: SellerRequest, customer: Customer) -> None:
+    if other := customer.others_of_domain().first():
+        messages.warning(request, f"{other.name} has the domain {customer.domain}, too. A tenant belongs to one customer.")
 
 
 def _say_saved(request: SellerRequest, customer: Customer, retaxed: int) -> None:

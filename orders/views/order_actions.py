@@ -11,7 +11,7 @@ from django_fsm import TransitionNotAllowed
 
 from orders import checklist, lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
-from orders.forms.notes import CloseForm, NoteForm
+from orders.forms.notes import CloseForm, FloorForm, NoteForm
 from orders.lifecycle import Refusal
 from orders.models import Order
 from orders.progress import Shown, show
@@ -30,27 +30,37 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
             return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
         if not shown.place:
             return conflict(request, shown.order, shown.place.reason)
-        _tax_of_today(shown.order)
-        checks = checklist.of(shown.order)
-        context = {
-            "shown": shown,
-            "order": shown.order,
-            "lines": grouped(shown.order),
-            "checks": checks,
-            "blocked": any(check.blocks for check in checks),
-            "token": submissions.new_token(),
-            "cancel_days": _cancel_days(shown.order),
-        }
-        return render(request, "orders/order_review.html", context)
+        return _review_page(request, shown, FloorForm())
+    form = FloorForm(request.POST)
+    floor = permissions.floor_of(shown.order, request.membership)
+    if shown.place and floor and floor.may_pass and not form.is_valid():
+        return _review_page(request, shown, form, status=422)
 
     def work() -> str:
         if blocked := next((check for check in checklist.of(shown.order) if check.blocks), None):
             raise Refusal(f"Not placed. {blocked.text}")
-        order = lifecycle.place(shown.order, by=request.user)
+        order = lifecycle.place(shown.order, by=request.user, reason=form.cleaned_data["reason"] if form.is_valid() else "")
         messages.success(request, f"Order {order.number} is on its way to the vendor.")
         return reverse("orders:order-detail", args=[order.number])
 
     return _act(request, shown, shown.place, work)
+
+
+def _review_page(request: SellerRequest, shown: Shown, form: FloorForm, status: int = 200) -> HttpResponse:
+    _tax_of_today(shown.order)
+    checks = checklist.of(shown.order)
+    context = {
+        "shown": shown,
+        "order": shown.order,
+        "lines": grouped(shown.order),
+        "checks": checks,
+        "blocked": any(check.blocks for check in checks),
+        "floor": permissions.floor_of(shown.order, request.membership),
+        "form": form,
+        "token": submissions.new_token(),
+        "cancel_days": _cancel_days(shown.order),
+    }
+    return render(request, "orders/order_review.html", context, status=status)
 
 
 def _tax_of_today(order: Order) -> None:
