@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -132,6 +133,17 @@ def _of_any_vendor(text: str) -> str:
 def help_sandbox(request: SellerRequest) -> HttpResponse:
     if not settings.IS_LOCAL:
         raise Http404
-    # Read as a file: views import nothing of the vendors'.
-    rules = Path(apps.get_app_config("orders").path) / "vendors" / "sandbox" / "magic.json"
-    return render(request, "orders/help_sandbox.html", {"triggers": json.loads(rules.read_text())})
+    return render(request, "orders/help_sandbox.html", {"groups": _triggers()})
+
+
+def _triggers() -> list[dict[str, Any]]:
+    """What the demo's vendor reacts to, in groups: first what is typed into an order, last what only programs send."""
+    # Read as files: views import nothing of the vendors'.
+    folder = Path(apps.get_app_config("orders").path) / "vendors" / "sandbox"
+    groups = json.loads((folder / "triggers.json").read_text())
+    groups.insert(0, {"title": "Quantities", "slug": "quantities", "about": "Order so many of anything.", "rows": []})
+    rows = {group["slug"]: group["rows"] for group in groups}
+    place = {"Quantity": rows["quantities"], "Product id": rows["products"]}
+    for row in reversed(json.loads((folder / "magic.json").read_text())):
+        place.get(row["where"], rows["customers"]).insert(0, row)
+    return list(groups)
