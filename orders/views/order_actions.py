@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_fsm import TransitionNotAllowed
 
-from orders import checklist, lifecycle, permissions, pricing, submissions
+from orders import asking, checklist, lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
 from orders.forms.notes import CloseForm, NoteForm
 from orders.lifecycle import Refusal
@@ -24,23 +24,10 @@ from orders.views.refusals import conflict, other_content
 @require_http_methods(["GET", "HEAD", "POST"])
 def place(request: SellerRequest, number: str) -> HttpResponse:
     """GET: the review page, the last one before the step that can't be undone. POST: place the order."""
-    shown = _shown(request, scoped(request, number))
+    catalogue = Catalogue()
+    shown = show(scoped(request, number), request.membership, catalogue)
     if request.method != "POST":
-        if not permissions.can_write(request.membership):
-            return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
-        if not shown.place:
-            return conflict(request, shown.order, shown.place.reason)
-        checks = checklist.of(shown.order)
-        context = {
-            "shown": shown,
-            "order": shown.order,
-            "lines": grouped(shown.order),
-            "checks": checks,
-            "blocked": any(check.blocks for check in checks),
-            "token": submissions.new_token(),
-            "cancel_days": _cancel_days(shown.order),
-        }
-        return render(request, "orders/order_review.html", context)
+        return _review(request, shown, catalogue)
 
     def work() -> str:
         if blocked := next((check for check in checklist.of(shown.order) if check.blocks), None):
@@ -48,6 +35,46 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
         order = lifecycle.place(shown.order, by=request.user)
         messages.success(request, f"Order {order.number} is on its way to the vendor.")
         return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.place, work)
+
+
+def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue) -> HttpResponse:
+    """The page; htmx, which asks while the vendors are being asked, gets their part of it only."""
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+    if not shown.place and request.htmx:
+        return HttpResponse(status=204, headers={"HX-Redirect": reverse("orders:order-detail", args=[shown.order.number])})
+    if not shown.place:
+        return conflict(request, shown.order, shown.place.reason)
+    context = {
+        "shown": shown,
+        "order": shown.order,
+        "token": submissions.new_token(),
+        "vendor_check": asking.of(shown.order, catalogue),
+    }
+    if request.htmx:
+        return render(request, "orders/_vendor_check.html", context | {"is_part": True})
+    checks = checklist.of(shown.order)
+    context |= {
+        "lines": grouped(shown.order),
+        "checks": checks,
+        "blocked": any(check.blocks for check in checks),
+        "cancel_days": _cancel_days(shown.order),
+    }
+    response = render(request, "orders/order_review.html", context)
+    response.headers["Vary"] = "HX-Request, Cookie"
+    return response
+
+
+@require_POST
+def check(request: SellerRequest, number: str) -> HttpResponse:
+    """Have the vendors asked what they would refuse; the review page shows their answer as it comes."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        asking.ask(shown.order, by=request.user)
+        return f"{reverse('orders:order-place', args=[shown.order.number])}#vendor-check"
 
     return _act(request, shown, shown.place, work)
 
