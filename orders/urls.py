@@ -12,6 +12,7 @@ urlpatterns = [
     path("orders/<str:number>/", order_page.detail, name="order-detail"),
     path("orders/<str:number>/edit/", order_form.edit, name="order-edit"),
     path("orders/<str:number>/place/", order_actions.place, name="order-place"),
+    path("orders/<str:number>/check/", order_actions.check, name="order-check"),
     path("orders/<str:number>/retry/", order_actions.retry, name="order-retry"),
     path("orders/<str:number>/close/", order_actions.close, name="order-close"),
     path("orders/<str:number>/delete/", order_actions.delete, name="order-delete"),

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_fsm import TransitionNotAllowed
 
-from orders import checklist, lifecycle, permissions, pricing, submissions
+from orders import asking, checklist, lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
 from orders.forms.notes import CloseForm, FloorForm, NoteForm
 from orders.lifecycle import Refusal
@@ -24,17 +24,14 @@ from orders.views.refusals import conflict, other_content
 @require_http_methods(["GET", "HEAD", "POST"])
 def place(request: SellerRequest, number: str) -> HttpResponse:
     """GET: the review page, the last one before the step that can't be undone. POST: place the order."""
-    shown = _shown(request, scoped(request, number))
+    catalogue = Catalogue()
+    shown = show(scoped(request, number), request.membership, catalogue)
     if request.method != "POST":
-        if not permissions.can_write(request.membership):
-            return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
-        if not shown.place:
-            return conflict(request, shown.order, shown.place.reason)
-        return _review_page(request, shown, FloorForm())
+        return _review(request, shown, catalogue)
     form = FloorForm(request.POST)
     floor = permissions.floor_of(shown.order, request.membership)
     if shown.place and floor and floor.may_pass and not form.is_valid():
-        return _review_page(request, shown, form, status=422)
+        return _review(request, shown, catalogue, form, status=422)
 
     def work() -> str:
         if blocked := next((check for check in checklist.of(shown.order) if check.blocks), None):
@@ -46,21 +43,35 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
     return _act(request, shown, shown.place, work)
 
 
-def _review_page(request: SellerRequest, shown: Shown, form: FloorForm, status: int = 200) -> HttpResponse:
-    _tax_of_today(shown.order)
-    checks = checklist.of(shown.order)
+def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue, form: FloorForm | None = None, status: int = 200) -> HttpResponse:
+    """The page; htmx, which asks while the vendors are being asked, gets their part of it only."""
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+    if not shown.place and request.htmx:
+        return HttpResponse(status=204, headers={"HX-Redirect": reverse("orders:order-detail", args=[shown.order.number])})
+    if not shown.place:
+        return conflict(request, shown.order, shown.place.reason)
     context = {
         "shown": shown,
         "order": shown.order,
+        "token": submissions.new_token(),
+        "vendor_check": asking.of(shown.order, catalogue),
+    }
+    if request.htmx:
+        return render(request, "orders/_vendor_check.html", context | {"is_part": True})
+    _tax_of_today(shown.order)
+    checks = checklist.of(shown.order)
+    context |= {
         "lines": grouped(shown.order),
         "checks": checks,
         "blocked": any(check.blocks for check in checks),
         "floor": permissions.floor_of(shown.order, request.membership),
-        "form": form,
-        "token": submissions.new_token(),
+        "form": form or FloorForm(),
         "cancel_days": _cancel_days(shown.order),
     }
-    return render(request, "orders/order_review.html", context, status=status)
+    response = render(request, "orders/order_review.html", context, status=status)
+    response.headers["Vary"] = "HX-Request, Cookie"
+    return response
 
 
 def _tax_of_today(order: Order) -> None:
@@ -68,6 +79,18 @@ def _tax_of_today(order: Order) -> None:
     if order.status in lifecycle.REPRICED:
         lifecycle.taxed(order)
         order.apply_totals()
+
+
+@require_POST
+def check(request: SellerRequest, number: str) -> HttpResponse:
+    """Have the vendors asked what they would refuse; the review page shows their answer as it comes."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        asking.ask(shown.order, by=request.user)
+        return f"{reverse('orders:order-place', args=[shown.order.number])}#vendor-check"
+
+    return _act(request, shown, shown.place, work)
 
 
 @require_POST

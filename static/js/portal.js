@@ -6,7 +6,9 @@
   const trouble = document.getElementById("trouble");
 
   /* Things that only work with script show only with script. */
-  document.querySelectorAll("[data-theme-toggle], [data-copy], .live-line").forEach((node) => node.removeAttribute("hidden"));
+  const showScripted = () => document.querySelectorAll("[data-theme-toggle], [data-copy], .live-line").forEach((node) => node.removeAttribute("hidden"));
+  showScripted();
+  document.addEventListener("htmx:afterSwap", showScripted);
 
   /* --- ages */
   const age = (then) => {

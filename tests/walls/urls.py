@@ -46,6 +46,7 @@ RULES = {
     "orders:order-detail": rule(Kind.SELLER_READ, READ),
     "orders:order-edit": rule(Kind.SELLER_WRITE, FORM),
     "orders:order-place": rule(Kind.SELLER_WRITE, FORM),
+    "orders:order-check": rule(Kind.SELLER_WRITE, ACT),
     "orders:order-retry": rule(Kind.SELLER_WRITE, ACT),
     "orders:order-close": rule(Kind.SELLER_WRITE, FORM),
     "orders:order-delete": rule(Kind.SELLER_WRITE, ACT),
