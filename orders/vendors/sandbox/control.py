@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from . import rules
+from . import adobe, rules
 from .answers import Answer, Request
 from .carts import cart_json
 from .clock import iso, parse_duration
@@ -91,7 +91,8 @@ def dump(sandbox: Sandbox) -> Document:
         for order in orders
     ]
     subscriptions = [subscription_json(order, line) for order in orders if subscribed(order, now) for line in order["lines"]]
-    return {"now": iso(now), "customers": customers, "carts": carts, "orders": shown, "subscriptions": subscriptions}
+    bought = {"customers": customers, "carts": carts, "orders": shown, "subscriptions": subscriptions}
+    return {"now": iso(now), **bought, "adobe": adobe.dump(sandbox)}
 
 
 def _advance(sandbox: Sandbox, body: Any) -> Answer:

@@ -14,7 +14,7 @@ from socketserver import TCPServer
 from typing import Any, override
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import carts, catalogue, contract, customers, orders
+from . import adobe, carts, catalogue, contract, customers, orders
 from .answers import Answer, RefusedError, Request, error
 from .clock import iso, parse_duration
 from .control import PREFIX, control
@@ -118,6 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         entry = sandbox.log.begin(iso(sandbox.clock.now()), self.command, self.path, headers, body)
         try:
             answer, fault = process(sandbox, request)
+            answer = adobe.in_own_words(request, answer)
             # Logged first, so that whoever has the answer also finds it in the log.
             sandbox.log.finish(entry, answer.status, "answered", answer.text if answer.text is not None else answer.body)
             self._send(request, answer, fault)
@@ -191,7 +192,7 @@ def process(sandbox: Sandbox, request: Request) -> tuple[Answer, Fault | None]:
     """
     token = _TOKEN.fullmatch(request.path) if request.method == "POST" else None
     if token is None:
-        refused = _within_transaction(sandbox, lambda: contract.admit(sandbox, request))
+        refused = _within_transaction(sandbox, lambda: (adobe if adobe.speaks(request) else contract).admit(sandbox, request))
         if refused is not None:
             return refused, None
     fault = sandbox.faults.take(request.method, request.path)
@@ -222,6 +223,8 @@ def _within_transaction[T](sandbox: Sandbox, work: Callable[[], T]) -> T | Answe
 
 
 def _route(sandbox: Sandbox, request: Request) -> Answer:
+    if adobe.speaks(request):
+        return adobe.answer(sandbox, request)
     for method, pattern, endpoint in _ROUTES:
         found = pattern.fullmatch(request.path) if method == request.method else None
         if found is None:
