@@ -12,7 +12,16 @@ from orders.vendors.answers import retry_after
 from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, Verdict, can_decide, new_key
 
 # What support needs of an answer; credentials are not among them.
-KEPT_HEADERS = ("content-type", "retry-after", "ms-cv", "ms-serverid", "ms-requestid", "ms-correlationid")
+KEPT_HEADERS = (
+    "content-type",
+    "retry-after",
+    "ms-cv",
+    "ms-serverid",
+    "ms-requestid",
+    "ms-correlationid",
+    "x-correlation-id",
+    "x-request-id",
+)
 Kind = VendorExchange.Kind
 
 

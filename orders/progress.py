@@ -110,6 +110,12 @@ def _waiting(order: Order) -> SecondLine:
             return SecondLine(f"Action needed at {attempt.vendor}")
         if attempt.state == AttemptState.PREPARED and attempt.try_number > 1 and attempt.next_action_at:
             return SecondLine(f"Vendor busy, try {attempt.try_number} of {MAX_TRIES} at {_clock_time(attempt.next_action_at)}")
+        if attempt.state == AttemptState.PREPARED and attempt.vendor.is_stopped:
+            return SecondLine(f"Waiting: ordering from {attempt.vendor} is stopped by our staff")
+        if attempt.state == AttemptState.PREPARED and attempt.must_look:
+            return SecondLine(f"Comparing with {attempt.vendor} before anything is sent")
+        if attempt.state == AttemptState.PREPARED and (down := _down(attempt)):
+            return SecondLine(f"{attempt.vendor} does not answer, next try at {_clock_time(down)}")
         if attempt.state == AttemptState.PREPARED and attempt.account.is_paused:
             return SecondLine(f"Waiting: our login at {attempt.vendor} is being renewed")
     if paused := [attempt for attempt in waiting if not _has_api(attempt) and attempt.account.is_paused and not attempt.sent_at]:
@@ -117,6 +123,12 @@ def _waiting(order: Order) -> SecondLine:
     if waiting and not all(_has_api(attempt) for attempt in waiting):
         return SecondLine(f"Waiting for {_names(waiting)},", order.placed_at)
     return SecondLine("Waiting for vendor,", order.placed_at)
+
+
+def _down(attempt: PurchaseAttempt) -> datetime | None:
+    """When the vendor, who does not answer, is asked again; None when he answers."""
+    health = getattr(attempt.account, "health", None)
+    return health.not_before if health and health.down_since else None
 
 
 def _has_api(attempt: PurchaseAttempt) -> bool:
@@ -200,6 +212,11 @@ def what_next(shown: Shown) -> str:
     for attempt in waiting:
         if not _has_api(attempt):
             continue
+        if attempt.state == AttemptState.PARKED:
+            return (
+                f"{attempt.vendor} can’t be asked any more what became of the order, so our staff find out there. "
+                "Nothing is sent meanwhile, and nothing is bought twice. You need to do nothing."
+            )
         if attempt.unknown_since:
             return (
                 f"We sent the order and read no clear answer from {attempt.vendor}. We ask again with the same reference until we know; "
@@ -241,6 +258,8 @@ def who_acts(shown: Shown) -> str:
     if any(attempt.action and not attempt.is_final for attempt in shown.order.attempts.all()):
         return "You, at the vendor"
     waiting = [attempt for attempt in latest_attempts(shown.order) if not attempt.is_final]
+    if any(attempt.state == AttemptState.PARKED for attempt in waiting):
+        return "Our staff"
     if _staff_alone(waiting):
         return "Our staff"
     if any(not _has_api(attempt) for attempt in waiting):

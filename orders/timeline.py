@@ -77,6 +77,14 @@ WORDINGS = {
     "outcome_unknown": Wording(
         "Confirming", lambda data: f"{_attempt(data)} No clear answer yet. We ask again with the same reference.", "info", "help"
     ),
+    "parked": Wording(
+        "Our staff ask the vendor",
+        lambda data: f"{_attempt(data)} {data.get('vendor', 'The vendor')} can’t be asked any more what became of it. Nothing is sent.",
+        "warn",
+        "help",
+    ),
+    "found_bought": Wording("Found at the vendor", _reason("It was bought; the portal reads it from there."), "info", "check"),
+    "found_not_bought": Wording("Not found at the vendor", _reason("Nothing was bought by this attempt."), glyph="x"),
     "vendor_answered": Wording("The vendor’s answer arrived", _attempt, "info", "check"),
     "vendor_busy": Wording("Vendor busy", _next_try, glyph="clock"),
     "account_paused": Wording(

@@ -1,9 +1,9 @@
-"""Staff: people, vendors and their accounts, catalogue, failure catalogue, incidents, manual provisioning; orders to
-read, with four named verbs.
+"""Staff: people, vendors and their accounts, catalogue, failure catalogue, incidents, manual provisioning, parked
+attempts; orders to read, with four named verbs.
 
 Staff are superusers, or get Django's permissions by groups. Every edit stays in Django's own log, under History.
 """
 
-from orders.admin import catalogue, failures, orders, people, provisioning
+from orders.admin import catalogue, failures, orders, parked, people, provisioning
 
-__all__ = ["catalogue", "failures", "orders", "people", "provisioning"]
+__all__ = ["catalogue", "failures", "orders", "parked", "people", "provisioning"]

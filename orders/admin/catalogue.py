@@ -14,22 +14,59 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from orders import clock, pricing
 from orders.admin.site import StaffAdmin, StaffInline, staff_page
-from orders.models import Offer, Price, PriceList, Vendor, VendorAccount
+from orders.models import AccountHealth, Offer, Price, PriceList, Vendor, VendorAccount
 
 if TYPE_CHECKING:
     AccountFormBase = forms.ModelForm[VendorAccount]
     UploadFormBase = forms.ModelForm[PriceList]
+    VendorFormBase = forms.ModelForm[Vendor]
 else:
-    AccountFormBase = UploadFormBase = forms.ModelForm
+    AccountFormBase = UploadFormBase = VendorFormBase = forms.ModelForm
 
 LARGEST_UPLOAD = 300 * 1024 * 1024  # bytes; 200,000 rows are some 90 MB
 REFRESH_SECONDS = 3
 
 
+class VendorForm(VendorFormBase):
+    class Meta:
+        model = Vendor
+        fields = "__all__"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("is_stopped") and not cleaned.get("stopped_reason"):
+            self.add_error("stopped_reason", "Say why; the next person will want to know.")
+        if not cleaned.get("is_stopped"):
+            cleaned["stopped_reason"] = ""
+        return cleaned
+
+
 @staff_page(Vendor)
 class VendorAdmin(StaffAdmin):
-    list_display = ("name", "code", "connector", "is_active")
+    form = VendorForm
+    actions = ("stop", "go_on")
+    list_display = ("name", "code", "connector", "is_active", "is_stopped", "stopped_reason")
     search_fields = ("name", "code")
+    fieldsets = (
+        (None, {"fields": ("code", "name", "connector", "is_active")}),
+        ("Kill switch", {"fields": ("is_stopped", "stopped_reason")}),
+    )
+
+    @admin.action(description="Kill switch: send nothing, keep asking", permissions=["change"])
+    def stop(self, request: HttpRequest, vendors: Any) -> None:
+        self._set_stopped(request, vendors.filter(is_stopped=False), f"Stopped by {request.user}.")
+
+    @admin.action(description="Send again", permissions=["change"])
+    def go_on(self, request: HttpRequest, vendors: Any) -> None:
+        self._set_stopped(request, vendors.filter(is_stopped=True), "")
+
+    def _set_stopped(self, request: HttpRequest, vendors: Any, reason: str) -> None:
+        changed = list(vendors)
+        for vendor in changed:
+            vendor.is_stopped, vendor.stopped_reason = bool(reason), reason[:300]
+            vendor.save(update_fields=["is_stopped", "stopped_reason"])
+            self.log_change(request, vendor, "Stopped." if reason else "Sends again.")
+        self.message_user(request, f"{len(changed)} {'stopped' if reason else 'sending again'}.")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """What was bought by one connector cannot be asked for by another."""
@@ -45,6 +82,15 @@ class AccountForm(AccountFormBase):
         max_length=500,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
     )
+    new_refresh_token = forms.CharField(
+        label="Refresh token",
+        required=False,
+        max_length=5000,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+    )
+    forget_refresh_token = forms.BooleanField(
+        label="Speak as the application alone", required=False, help_text="Forgets the refresh token of the person who consented."
+    )
 
     class Meta:
         model = VendorAccount
@@ -58,6 +104,12 @@ class AccountForm(AccountFormBase):
             has_one = bool(self.instance.sealed_secret)
             secret.label = "Replace the secret" if has_one else "Set the secret"
             secret.help_text = "Empty keeps the secret that is stored. It is never shown again." if has_one else "It is never shown again."
+        if token := self.fields.get("new_refresh_token"):
+            token.help_text = (
+                "One is stored and renewed by itself. Empty keeps it; it is never shown again."
+                if self.instance.sealed_refresh_token
+                else "Only where the account speaks as a person who consented. It is never shown again."
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -80,6 +132,10 @@ class AccountForm(AccountFormBase):
     def save(self, commit: bool = True) -> VendorAccount:
         if secret := self.cleaned_data.get("new_secret"):
             self.instance.client_secret = secret
+        if token := self.cleaned_data.get("new_refresh_token"):
+            self.instance.refresh_token = token
+        elif self.cleaned_data.get("forget_refresh_token"):
+            self.instance.refresh_token = ""
         return super().save(commit)
 
 
@@ -97,16 +153,30 @@ class VendorAccountAdmin(StaffAdmin):
         (None, {"fields": ("vendor", "seller", "name", "is_active")}),
         (
             "Login",
-            {"fields": ("base_url", "login_url", "tenant", "client_id", "new_secret"), "description": "Empty for a vendor without an API."},
+            {
+                "fields": ("base_url", "login_url", "tenant", "client_id", "new_secret", "new_refresh_token", "forget_refresh_token"),
+                "description": "Empty for a vendor without an API.",
+            },
         ),
         ("Pause", {"fields": ("is_paused", "paused_reason")}),
+        ("Limits", {"fields": ("calls_per_minute", "parallel_calls", "breaker_failures", "breaker_seconds", "answers_now")}),
     )
+    readonly_fields = ("answers_now",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Whose account it is stays, once something was ordered with it: customers' tenants belong to it for good."""
-        return ("vendor", "seller", "tenant") if obj and obj.attempts.exists() else ()
+        return (*self.readonly_fields, "vendor", "seller", "tenant") if obj and obj.attempts.exists() else self.readonly_fields
 
-    @method_decorator(sensitive_post_parameters("new_secret"))
+    @admin.display(description="The vendor now")
+    def answers_now(self, account: VendorAccount) -> str:
+        health = AccountHealth.objects.filter(account=account).first() if account.pk else None
+        if health is None:
+            return "Not asked yet."
+        if health.down_since:
+            return f"Has not answered since {health.down_since:%Y-%m-%d %H:%M} UTC; asked again by itself."
+        return "Answers."
+
+    @method_decorator(sensitive_post_parameters("new_secret", "new_refresh_token"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().changeform_view(request, *args, **kwargs)
 

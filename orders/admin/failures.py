@@ -49,7 +49,7 @@ class FailureReasonAdmin(StaffAdmin):
     fieldsets = (
         ("Which answer", {"fields": ("slug", "dialect", "http_status", "code")}),
         ("What we say", {"fields": ("short", "summary", "meaning", "fix"), "description": "{vendor} becomes the vendor’s name."}),
-        ("What can be done", {"fields": ("who", "retry", "fix_field", "fix_label")}),
+        ("What can be done", {"fields": ("who", "retry", "wait_minutes", "fix_field", "fix_label", "needs_new_domain")}),
         ("The card, as saved", {"fields": ("card",)}),
     )
 

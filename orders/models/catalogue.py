@@ -22,9 +22,8 @@ def known_connector(slug: str) -> None:
 
 
 def known_dialect(name: str) -> None:
-    known = {connector.dialect for connector in registry.CONNECTORS.values()}
-    if name not in known:
-        raise ValidationError(f"No vendor speaks {name}. Known: {', '.join(sorted(known))}.")
+    if name not in registry.DIALECTS:
+        raise ValidationError(f"No vendor speaks {name}. Known: {', '.join(sorted(registry.DIALECTS))}.")
 
 
 class Vendor(models.Model):

@@ -90,7 +90,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
             Prefetch("lines", OrderLine.objects.select_related("offer__vendor")),
             "attempts__failures__line",
             "attempts__vendor",
-            "attempts__account",
+            "attempts__account__health",
         )
 
 

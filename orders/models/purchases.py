@@ -231,6 +231,27 @@ class ManualAttempt(PurchaseAttempt):
         verbose_name_plural = "manual provisioning"
 
 
+class ParkedAttemptManager(models.Manager.from_queryset(AttemptQuerySet)):  # type: ignore[misc]
+    """Those that wait for a verdict of staff, and those that got one."""
+
+    def get_queryset(self) -> models.QuerySet["PurchaseAttempt"]:
+        found: models.QuerySet[PurchaseAttempt] = super().get_queryset()
+        return found.filter(Q(state=AttemptState.PARKED) | Q(parked_verdict__isnull=False))
+
+
+class ParkedAttempt(PurchaseAttempt):
+    """An attempt that nothing can tell of any more, as staff see it in their queue: the same row."""
+
+    objects = ParkedAttemptManager()  # type: ignore[misc]
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        permissions = [("decide_parked", "Can decide attempts that no vendor can tell of")]
+        verbose_name = "parked attempt"
+        verbose_name_plural = "parked attempts"
+
+
 class VendorExchange(models.Model):
     """One half of a call: what we sent, or what came back. Written before it is interpreted; never changed."""
 

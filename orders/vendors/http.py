@@ -10,6 +10,7 @@ to a private address between check and use leads nowhere.
 
 from __future__ import annotations
 
+import functools
 import socket
 import ssl
 import time
@@ -129,8 +130,14 @@ class _Transport(httpx.HTTPTransport):
     """httpx's own, over our sockets; it has no parameter for them."""
 
     def __init__(self, network: _Network) -> None:
-        super().__init__(trust_env=False)
-        self._pool = httpcore.ConnectionPool(ssl_context=ssl.create_default_context(), network_backend=network)
+        super().__init__(verify=_tls(), trust_env=False)
+        self._pool = httpcore.ConnectionPool(ssl_context=_tls(), network_backend=network)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Verifies certificates. Made once: reading the authorities of the system takes longer than many a call."""
+    return ssl.create_default_context()
 
 
 class _Network(httpcore.NetworkBackend):

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -24,7 +25,11 @@ RETRY_WORDS = {
     RetryClass.FIX: "Offered. Correct the order first: sent again as it is, it would be refused again.",
     RetryClass.RETRY: "Offered. The order can be sent again as it is.",
     RetryClass.LATER: "Offered, but it only works after somebody else has acted.",
+    RetryClass.WAIT: "By itself, at the time shown on the order. Offered when all tries were refused.",
+    RetryClass.REFRESH: "By itself, once, with what is newest at the vendor. Offered when that was refused too.",
+    RetryClass.LOOK: "By itself, after we looked whether it happened. Offered when we know that it did not.",
     RetryClass.NEVER: "Not offered: sending this order again can’t succeed.",
+    RetryClass.STAFF: "Not offered: our staff send the order again when it is settled.",
 }
 
 
@@ -132,6 +137,17 @@ def _of_any_vendor(text: str) -> str:
 def help_sandbox(request: SellerRequest) -> HttpResponse:
     if not settings.IS_LOCAL:
         raise Http404
-    # Read as a file: views import nothing of the vendors'.
-    rules = Path(apps.get_app_config("orders").path) / "vendors" / "sandbox" / "magic.json"
-    return render(request, "orders/help_sandbox.html", {"triggers": json.loads(rules.read_text())})
+    return render(request, "orders/help_sandbox.html", {"groups": _triggers()})
+
+
+def _triggers() -> list[dict[str, Any]]:
+    """What the demo's vendor reacts to, in groups: first what is typed into an order, last what only programs send."""
+    # Read as files: views import nothing of the vendors'.
+    folder = Path(apps.get_app_config("orders").path) / "vendors" / "sandbox"
+    groups = json.loads((folder / "triggers.json").read_text())
+    groups.insert(0, {"title": "Quantities", "slug": "quantities", "about": "Order so many of anything.", "rows": []})
+    rows = {group["slug"]: group["rows"] for group in groups}
+    place = {"Quantity": rows["quantities"], "Product id": rows["products"]}
+    for row in reversed(json.loads((folder / "magic.json").read_text())):
+        place.get(row["where"], rows["customers"]).insert(0, row)
+    return list(groups)

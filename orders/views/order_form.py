@@ -149,6 +149,7 @@ def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_f
         if order.status == OrderStatus.START and saved.status == OrderStatus.DRAFT:
             messages.warning(request, NOW_DRAFT)
         if request.POST.get("action") == "retry":
+            _refuse_retry(request, saved)
             lifecycle.retry(saved, by=request.user)
             messages.success(request, f"Order {order.number} goes to the vendor again.")
             return reverse("orders:order-detail", args=[order.number])
@@ -156,6 +157,13 @@ def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_f
         return reverse("orders:order-place", args=[order.number])
     messages.success(request, f"Order {order.number} saved.")
     return reverse("orders:order-detail", args=[order.number])
+
+
+def _refuse_retry(request: SellerRequest, order: Order) -> None:
+    """Raise Refusal when the order, as it is saved now, may not be sent again: nothing of this step is kept then."""
+    saved = scoped(request, order.number)
+    if why := why_not_retry(Catalogue().explain(saved)):
+        raise Refusal(why)
 
 
 def _write(request: SellerRequest, order: Order, form: OrderLinesForm) -> Order:
@@ -306,7 +314,7 @@ def _page(
         "totals": priced.totals(),
         "currency": form.currency,
         "explanations": explanations,
-        "no_retry": why_not_retry(explanations),
+        "no_retry": why_not_retry(explanations, may_change_domain=True),
         "is_failed": bool(explanations),
         "changes": price_changes(request, order) if order else [],
         "reprice_token": submissions.new_token(),

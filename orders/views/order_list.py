@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from orders import clock, permissions, search, submissions
+from orders import clock, outages, permissions, search, submissions
 from orders.failures import Catalogue
 from orders.models import Order
 from orders.progress import Shown, show
@@ -50,6 +50,7 @@ def _list(request: SellerRequest, section: Section) -> HttpResponse:
         "since": since.isoformat(),
         "may_write": permissions.can_write(request.membership),
         "token": submissions.new_token(),
+        "outages": outages.of(request.seller) if section is Section.RECENT else [],
     }
     template = "orders/order_list.html#results" if request.htmx and not request.htmx.boosted else "orders/order_list.html"
     response = render(request, template, context)

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from orders import addons, permissions, submissions
+from orders import addons, outages, permissions, submissions, support
 from orders.failures import Catalogue, latest_attempts, refused_line_numbers
 from orders.forms.notes import NoteForm
 from orders.lifecycle import REPRICED
@@ -51,6 +51,7 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "may_write": permissions.can_write(request.membership),
         "token": submissions.new_token(),
         "since": order.changed_at.isoformat(),
+        "outages": outages.of(request.seller) if order.status == OrderStatus.PROVISIONING_STARTED else [],
     }
     return render(request, "orders/order_detail.html", context, status=status)
 
@@ -109,6 +110,7 @@ class AttemptShown:
     attempt: object
     exchanges: list[VendorExchange]
     at: datetime
+    support: str
 
 
 def _attempts(order: Order) -> list[AttemptShown]:
@@ -116,4 +118,9 @@ def _attempts(order: Order) -> list[AttemptShown]:
     for exchange in VendorExchange.objects.filter(attempt__order=order).order_by("-id")[:EXCHANGE_LIMIT]:
         by_attempt.setdefault(exchange.attempt_id, []).append(exchange)
     attempts = sorted(order.attempts.all(), key=lambda attempt: (attempt.created_at, attempt.pk), reverse=True)
-    return [AttemptShown(attempt, by_attempt.get(attempt.pk, [])[::-1], attempt.created_at) for attempt in attempts]
+    shown = []
+    for attempt in attempts:
+        exchanges = by_attempt.get(attempt.pk, [])[::-1]
+        words = support.for_vendor(attempt, exchanges) if exchanges and attempt.vendor.capabilities.has_api else ""
+        shown.append(AttemptShown(attempt, exchanges, attempt.created_at, words))
+    return shown

@@ -11,6 +11,7 @@ from tests.harness.processes import Process, environment
 
 CLIENT_ID = "sandbox-client"
 CLIENT_SECRET = "a-secret-for-tests"
+REFRESH_TOKEN = "a-refresh-token-for-tests"
 MICROSOFT_TENANT = "11111111-1111-4111-8111-111111111111"
 NORTHGATE_TENANT = "22222222-2222-4222-8222-222222222222"
 ADOBE_RESELLER = "5556667778"
@@ -32,6 +33,7 @@ class Sandbox:
                 SANDBOX_CLIENT_ID=CLIENT_ID,
                 SANDBOX_CLIENT_SECRET=CLIENT_SECRET,
                 SANDBOX_TENANTS=f"{MICROSOFT_TENANT},{NORTHGATE_TENANT},{ADOBE_RESELLER}",
+                SANDBOX_REFRESH_TOKEN=REFRESH_TOKEN,
             ),
             ready=lambda process: READY in process.output() and process.output().endswith("\n"),
         )  # fmt: skip
@@ -78,6 +80,38 @@ class Sandbox:
     def clock(self, duration: str) -> None:
         """Move the vendor's clock alone, for example PT20M. For both clocks use the `clock` fixture."""
         self.call("POST", "clock", {"advance": duration})
+
+    def set_order(self, identifier: str, status: str | None) -> None:
+        """Give a vendor order a status by hand, or None for its own course again."""
+        self.call("PATCH", f"orders/{identifier}", {"status": status})
+
+    def set_customer(self, identifier: str, **changes: Any) -> None:
+        """What the customer or the vendor's staff do: agreement, standing, relationship, credit, locked."""
+        self.call("PATCH", f"customers/{identifier}", changes)
+
+    def late(self) -> list[dict[str, Any]]:
+        """The calls of a late_effect fault that have not had their effect yet."""
+        return list(self.call("GET", "late")["late"])
+
+    def events(self) -> list[dict[str, Any]]:
+        """The webhooks that were sent or wait, with what became of each attempt."""
+        return list(self.call("GET", "events")["events"])
+
+    def send_event(self, **asked: Any) -> list[dict[str, Any]]:
+        """Send a webhook: subscriptionId or resend, and date, times, signature, certificate, certificateUrl."""
+        return list(self.call("POST", "events", asked)["events"])
+
+    def authority(self) -> str:
+        """The certificate, in PEM, that vouches for the sender of webhooks."""
+        return str(self.call("GET", "authority")["certificate"])
+
+    def snapshot(self) -> int:
+        """Set the vendor's whole ledger aside."""
+        return int(self.call("POST", "snapshot")["snapshot"])
+
+    def restore(self, number: int) -> None:
+        """Put a ledger back: the vendor forgets what came after."""
+        self.call("POST", "restore", {"snapshot": number})
 
     def call(self, method: str, name: str, body: Any = None) -> Any:
         answer = self._http.request(method, f"/__sandbox__/{name}", json=body)

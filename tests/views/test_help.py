@@ -252,13 +252,31 @@ def test_help_costs_the_same_however_many_orders_failed(viewer: Client, world: W
 # --- the sandbox's triggers
 
 
+def sandbox_file(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((Path(orders.__file__).parent / "vendors" / "sandbox" / name).read_text())
+    return found
+
+
 @pytest.mark.django_db
 def test_every_trigger_of_the_sandbox_is_on_its_page(viewer: Client) -> None:
     page = page_at(viewer, "/help/sandbox/")
-    triggers = json.loads((Path(orders.__file__).parent / "vendors" / "sandbox" / "magic.json").read_text())
+    groups = sandbox_file("triggers.json")
+    triggers = [*sandbox_file("magic.json"), *(row for group in groups for row in group["rows"])]
     rows = [text_of(row) for row in page.all("tr")]
     for trigger in triggers:
         assert any(all(trigger[key] in row for key in ("name", "where", "value", "result")) for row in rows), trigger["name"]
+    # Each once: a heading a group, and a row a trigger.
+    assert len(rows) == len(triggers) + len(groups) + 1
+
+
+@pytest.mark.django_db
+def test_triggers_are_in_groups_that_a_row_of_links_leads_to(viewer: Client) -> None:
+    page = page_at(viewer, "/help/sandbox/")
+    titles = [text_of(heading) for heading in page.all("h2")]
+    assert titles == ["Quantities", *(group["title"] for group in sandbox_file("triggers.json"))]
+    targets = [link.removeprefix("#") for link in page.links() if link.startswith("#")]
+    assert set(targets) >= {"quantities", "products", "customers", "changes", "faults", "control"}
+    assert set(targets) <= set(ids(page)) | {""}
 
 
 @pytest.mark.django_db

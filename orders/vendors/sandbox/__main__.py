@@ -1,7 +1,8 @@
 """Start the sandbox vendor: `python -m orders.vendors.sandbox --port 8787 --ledger FILE`.
 
 The credentials it accepts come from the environment: SANDBOX_CLIENT_ID, SANDBOX_CLIENT_SECRET and SANDBOX_TENANTS
-(a comma list of partner tenant ids; each has its own customers and orders).
+(a comma list of partner tenant ids; each has its own customers and orders).  SANDBOX_REFRESH_TOKEN, if it is set, is the
+refresh token that a person's consent gave.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import rules
+from . import rules, triggers
 from .clock import VirtualClock
 from .faults import Faults
 from .ledger import Ledger
@@ -27,6 +28,9 @@ def main() -> int:
     options = _options()
     if options.print_magic:
         sys.stdout.write(rules.printed_magic())
+        return 0
+    if options.print_triggers:
+        sys.stdout.write(triggers.printed_triggers())
         return 0
     if options.bind not in LOOPBACK:
         return _sorry("The sandbox vendor listens on this machine only: --bind must be 127.0.0.1 or ::1.")
@@ -84,8 +88,16 @@ def _options() -> argparse.Namespace:
         default=90.0,
         help="how long an order waits for a document (quantity 428), and a customer takes to accept the agreement (13605)",
     )
+    parser.add_argument(
+        "--calls-per-minute", type=int, default=0, help="how many calls a tenant may make in a virtual minute; 0 (default) for any number"
+    )
+    parser.add_argument(
+        "--account-limits", action="store_true", help="keep the limits of a sandbox account: 75 customers, 5 subscriptions, 25 seats"
+    )
+    parser.add_argument("--wants-person", action="store_true", help="refuse standing and agreements to a token without a person's consent")
     parser.add_argument("--clock-file", type=Path, help="a file with whole seconds to add to the vendor's clock")
     parser.add_argument("--print-magic", action="store_true", help="print the magic values as JSON and leave")
+    parser.add_argument("--print-triggers", action="store_true", help="print all other triggers as JSON and leave")
     return parser.parse_args()
 
 
@@ -97,9 +109,20 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise ValueError("The sandbox vendor needs a secret: set SANDBOX_CLIENT_SECRET.")
     if not client or not tenants:
         raise ValueError("The sandbox vendor needs SANDBOX_CLIENT_ID and SANDBOX_TENANTS (a comma list of partner tenant ids).")
-    if min(options.provisioning_seconds, options.slow_seconds, options.action_seconds) < 0:
-        raise ValueError("The times must not be negative.")
-    return Settings(client, secret, tenants, options.provisioning_seconds, options.slow_seconds, options.action_seconds)
+    if min(options.provisioning_seconds, options.slow_seconds, options.action_seconds, options.calls_per_minute) < 0:
+        raise ValueError("The times and the limit must not be negative.")
+    return Settings(
+        client,
+        secret,
+        tenants,
+        options.provisioning_seconds,
+        options.slow_seconds,
+        options.action_seconds,
+        os.environ.get("SANDBOX_REFRESH_TOKEN", ""),
+        options.calls_per_minute,
+        options.account_limits,
+        options.wants_person,
+    )
 
 
 def _sorry(sentence: str) -> int:

@@ -6,16 +6,20 @@ from typing import Any
 
 from . import rules
 from .answers import Answer, RefusedError, Request, error, html, throttled
-from .catalogue import BILLING_CYCLES, TERMS, currency_of, current_item
+from .catalogue import BILLING_CYCLES, LEAST_SEATS, MOST_SEATS, TERMS, currency_of, current_item
 from .clock import iso
 from .contract import read_json, refuse
-from .customers import find_customer
+from .customer_rules import refused_purchase
+from .customers import find_client
 from .ledger import Document
-from .orders import create_order, order_json
+from .magic_products import ADD_ON, ATTESTATION, REFUSED_GROUP, STALE_ONCE, WITHDRAWN_WITH_200, has_own_order, product_of
+from .orders import create_order, order_json, subscribed
 from .state import Sandbox
 
 CART_SECONDS = 7 * 86_400
-_MOST_SEATS = 10_000_000
+MOST_SUBSCRIPTIONS, MOST_SEATS_OF_ACCOUNT = 5, 25
+"""Of a customer and of a subscription, when the limits of a sandbox account hold."""
+
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _LINE_FIELDS = frozenset(
     [
@@ -40,14 +44,15 @@ _LINE_FIELDS = frozenset(
 
 def create_cart(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
     """`POST /customers/{id}/carts`.  A 201 can still carry an error on a line: the caller has to look at each."""
-    customer = find_customer(sandbox, request, customer_id)
+    customer = find_client(sandbox, request, customer_id)
     lines = _checked_lines(sandbox, request, customer)
-    busy = _turned_away(sandbox, request, customer, {line["quantity"] for line in lines})
+    busy = _turned_away(sandbox, request, customer, {line["quantity"] for line in lines}) or _not_available(sandbox, customer, lines)
     if busy is not None:
         raise RefusedError(busy)
     groups: dict[tuple[Any, ...], str] = {}
     for line in lines:
-        own = line["id"] if line["quantity"] in rules.OWN_ORDER_GROUP else None
+        is_special = line["quantity"] in rules.OWN_ORDER_GROUP or has_own_order(product_of(line["catalogItemId"]))
+        own = line["id"] if is_special else None
         key = (line["billingCycle"], line["termDuration"], line["currencyCode"], own)
         line["orderGroup"] = groups.setdefault(key, str(line["id"]))
         if line["quantity"] == rules.QUANTITY_TOO_MANY_SEATS:
@@ -56,6 +61,10 @@ def create_cart(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
                 "errorDescription": "Too many seats in one subscription.",
                 "additionalInformation": {"availableQuantity": rules.SEATS_LEFT, "purchasedQuantity": 0},
             }
+        elif sandbox.settings.has_account_limits and _is_over_limit(sandbox, customer, lines, line):
+            line["error"] = {"errorCode": 10009, "errorDescription": "The limit of this sandbox account is met."}
+        elif product_of(line["catalogItemId"]) == ATTESTATION and not line["AttestationAccepted"]:
+            line["error"] = {"errorCode": 10012, "errorDescription": "The attestation for this item is missing."}
     identifier = str(uuid.uuid4())
     cart: Document = {
         "id": identifier,
@@ -116,7 +125,7 @@ def _save(sandbox: Sandbox, cart: Document) -> None:
 
 
 def _find_cart(sandbox: Sandbox, request: Request, customer_id: str, cart_id: str) -> Document:
-    customer = find_customer(sandbox, request, customer_id)
+    customer = find_client(sandbox, request, customer_id)
     cart = sandbox.ledger.get("cart", cart_id.lower())
     if cart is None or cart["customerId"] != customer["id"]:
         raise RefusedError(error(404, 800008, "The cart was not found."))
@@ -143,14 +152,51 @@ def _turned_away(sandbox: Sandbox, request: Request, customer: Document, quantit
     return None
 
 
+def _is_over_limit(sandbox: Sandbox, customer: Document, lines: list[Document], line: Document) -> bool:
+    held = sum(len(order["lines"]) for order in sandbox.ledger.children("order", customer["id"]))
+    return bool(line["quantity"] > MOST_SEATS_OF_ACCOUNT or held + len(lines) > MOST_SUBSCRIPTIONS)
+
+
+def _not_available(sandbox: Sandbox, customer: Document, lines: list[Document]) -> Answer | None:
+    """The availability that is out of date once, and the refusal that comes as HTTP 200."""
+    for line in lines:
+        product = product_of(line["catalogItemId"])
+        if product == WITHDRAWN_WITH_200:
+            return error(200, 400072, "The item is not available.", [line["catalogItemId"]])
+        if product == STALE_ONCE:
+            counter = f"{customer['id']}:{product}"
+            if sandbox.ledger.count(counter) == 1:
+                return error(404, 400019, "The availability was not found.", [line["catalogItemId"]])
+            sandbox.ledger.clear_count(counter)
+    return None
+
+
 def _refused_as_a_whole(sandbox: Sandbox, request: Request, cart: Document) -> Answer | None:
     quantities = {line["quantity"] for line in cart["lines"]}
     if any("error" in line for line in cart["lines"]):
         return error(400, 800009, "There are errors in the cart items.")
+    customer = find_client(sandbox, request, cart["customerId"])
+    if (refused := refused_purchase(customer)) is not None:
+        return refused
+    if not _has_bases(sandbox, customer, cart):
+        return error(400, 800029, "The add-on is not related to the parent subscription.")
     # By domain, because a customer has another id at each vendor, and the other offer may be another vendor's.
-    domain = find_customer(sandbox, request, cart["customerId"])["domain"]
+    domain = customer["domain"]
     wrong = (quantity for quantity in rules.QUANTITY_REFUSALS if quantity in quantities and not _is_cured(sandbox, cart, domain, quantity))
     return next((error(*rules.QUANTITY_REFUSALS[quantity]) for quantity in wrong), None)
+
+
+def _has_bases(sandbox: Sandbox, customer: Document, cart: Document) -> bool:
+    """An add-on needs another product: in the same cart, or bought before."""
+    products = {product_of(line["catalogItemId"]) for line in cart["lines"]}
+    if products != {ADD_ON}:
+        return True
+    now = sandbox.clock.now()
+    return any(
+        product_of(line["catalogItemId"]) != ADD_ON and subscribed(order, number, now)
+        for order in sandbox.ledger.children("order", customer["id"])
+        for number, line in enumerate(order["lines"])
+    )
 
 
 def _is_cured(sandbox: Sandbox, cart: Document, domain: str, quantity: int) -> bool:
@@ -185,7 +231,7 @@ def _buy(sandbox: Sandbox, request: Request, cart: Document) -> Answer:
         groups.setdefault(line["orderGroup"], []).append(line)
     orders, errors = [], []
     for group, lines in groups.items():
-        if any(line["quantity"] == rules.QUANTITY_LINE_REFUSED for line in lines):
+        if any(line["quantity"] == rules.QUANTITY_LINE_REFUSED or product_of(line["catalogItemId"]) == REFUSED_GROUP for line in lines):
             errors.append({"orderGroupId": group, "code": 800069, "description": "Risk management check failed for this item."})
         else:
             order = create_order(sandbox, request, cart, group, lines)
@@ -221,11 +267,16 @@ def _checked_line(sandbox: Sandbox, request: Request, customer: Document, line: 
         wrong.append("lineItems.currencyCode")
     if not _participants_ok(line.get("participants")):
         wrong.append("lineItems.participants")
+    if line.get("addonItems"):
+        # Better than to take the order and to lose them: here an add-on is a line like any other.
+        wrong.append("lineItems.addonItems")
     if wrong:
         refuse(sandbox, request, "bad_cart", 400, 800002, f"Invalid request input: {', '.join(wrong)}.", wrong)
     _check_enums(sandbox, request, line)
     quantity = line.get("quantity")
-    if type(quantity) is not int or not 1 <= quantity <= _MOST_SEATS:
+    if quantity == rules.QUANTITY_OUT_OF_RANGE:
+        raise RefusedError(error(400, 2002, "The quantity is outside the allowed range.", ["quantity"]))
+    if type(quantity) is not int or not LEAST_SEATS <= quantity <= MOST_SEATS:
         refuse(sandbox, request, "bad_quantity", 400, 2002, "The quantity is not a whole number within the allowed range.", ["quantity"])
     _check_catalogue(sandbox, request, customer, line["catalogItemId"])
     return {
@@ -237,6 +288,7 @@ def _checked_line(sandbox: Sandbox, request: Request, customer: Document, line: 
         "billingCycle": line["billingCycle"],
         "termDuration": line.get("termDuration"),
         "participants": line.get("participants") or [],
+        "AttestationAccepted": line.get("AttestationAccepted") is True,
     }
 
 

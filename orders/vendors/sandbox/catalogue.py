@@ -8,7 +8,7 @@ import hashlib
 import re
 from decimal import Decimal
 
-from . import rules
+from . import magic_products, rules
 from .answers import Answer, RefusedError, Request, collection, error
 from .contract import refuse
 from .state import Sandbox
@@ -16,6 +16,7 @@ from .state import Sandbox
 SEGMENTS = ("commercial", "education", "government", "nonprofit")
 TERMS = ("P1M", "P1Y", "P3Y")
 BILLING_CYCLES = ("monthly", "annual", "triennial", "one_time", "none")
+LEAST_SEATS, MOST_SEATS = 1, 10_000_000
 MONTHS_BILLED = {"monthly": 1, "annual": 12, "triennial": 36, "one_time": 1, "none": 1}
 MONTHS_COMMITTED = {"P1M": 1, "P1Y": 12, "P3Y": 36}
 
@@ -37,10 +38,8 @@ def get_availabilities(sandbox: Sandbox, request: Request, product: str, sku: st
     segment = request.query.get("targetSegment", "").lower() or SEGMENTS[0]
     if segment not in SEGMENTS:
         refuse(sandbox, request, "bad_segment", 403, 400030, "This segment is not known.")
-    if product.startswith(rules.PRODUCT_GONE) or _PART.fullmatch(product) is None:
-        raise RefusedError(error(404, 400013, f"Product {product} was not found."))
-    if _PART.fullmatch(sku) is None:
-        raise RefusedError(error(404, 400018, f"SKU {sku} was not found."))
+    _check_product(product)
+    _check_sku(sku)
     identifier = availability_id(product, sku, country, segment, sandbox.clock.day())
     item = {
         "id": identifier,
@@ -57,9 +56,61 @@ def get_availabilities(sandbox: Sandbox, request: Request, product: str, sku: st
     return collection([item], f"/products/{product}/skus/{sku}/availabilities?country={country}")
 
 
+def get_product(sandbox: Sandbox, request: Request, product: str) -> Answer:
+    """`GET /products/{p}`."""
+    _check_product(product)
+    body = {
+        "id": product,
+        "title": f"Product {product}",
+        "description": "A product of the sandbox vendor.",
+        "productType": {"id": "OnlineServicesNCE", "displayName": "OnlineServicesNCE"},
+        "isMicrosoftProduct": True,
+        "publisherName": "Microsoft Corporation",
+        "links": {"skus": {"uri": f"/products/{product}/skus", "method": "GET", "headers": []}},
+    }
+    return Answer(200, body)
+
+
+def get_sku(sandbox: Sandbox, request: Request, product: str, sku: str) -> Answer:
+    """`GET /products/{p}/skus/{s}`: how many, in which billing cycles, and what has to be there first."""
+    _check_product(product)
+    _check_sku(sku)
+    is_addon = product == magic_products.ADD_ON
+    body = {
+        "id": sku,
+        "productId": product,
+        "title": f"SKU {sku} of product {product}",
+        "description": "A SKU of the sandbox vendor.",
+        "minimumQuantity": LEAST_SEATS,
+        "maximumQuantity": MOST_SEATS,
+        "isTrial": False,
+        "supportedBillingCycles": list(BILLING_CYCLES[:3]),
+        "purchasePrerequisites": [],
+        "inventoryVariables": [],
+        "provisioningVariables": [],
+        "AttestationProperties": {
+            "attestationType": "ResaleAttestation" if product == magic_products.ATTESTATION else None,
+            "enforceAttestation": product == magic_products.ATTESTATION,
+        },
+        "dynamicAttributes": {"isAddon": is_addon, "prerequisiteSkus": [], "hasConstraints": is_addon, "upgradeTargetOffers": []},
+        "links": {"availabilities": {"uri": f"/products/{product}/skus/{sku}/availabilities", "method": "GET", "headers": []}},
+    }
+    return Answer(200, body)
+
+
 def availability_id(product: str, sku: str, country: str, segment: str, day: int) -> str:
     """Twelve capitals and digits, in the look of the vendor's own ids."""
     return hashlib.sha256(f"{product}:{sku}:{country}:{segment}:{day}".encode()).hexdigest()[:12].upper()
+
+
+def _check_product(product: str) -> None:
+    if product.startswith(rules.PRODUCT_GONE) or _PART.fullmatch(product) is None:
+        raise RefusedError(error(404, 400013, f"Product {product} was not found."))
+
+
+def _check_sku(sku: str) -> None:
+    if _PART.fullmatch(sku) is None:
+        raise RefusedError(error(404, 400018, f"SKU {sku} was not found."))
 
 
 def current_item(sandbox: Sandbox, catalog_item_id: str, country: str) -> tuple[str, str] | None:

@@ -5,7 +5,9 @@ Tokens, carts, availability ids, provisioning and list lag all read this clock a
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +47,7 @@ class VirtualClock:
         self._offset = offset
         self._save_offset = save_offset
         self._clock_file = clock_file
+        self._frozen: ContextVar[float | None] = ContextVar("frozen", default=None)
 
     @property
     def offset(self) -> float:
@@ -53,7 +56,17 @@ class VirtualClock:
 
     def now(self) -> float:
         """Virtual seconds since the epoch."""
-        return time.time() + self.offset
+        frozen = self._frozen.get()
+        return time.time() + self.offset if frozen is None else frozen
+
+    @contextmanager
+    def frozen_at(self, moment: float) -> Iterator[None]:
+        """Let it be this moment for the calling thread: what happens late bears the time at which it was due."""
+        token = self._frozen.set(moment)
+        try:
+            yield
+        finally:
+            self._frozen.reset(token)
 
     def day(self) -> int:
         """Number of the virtual UTC day; availability ids rotate with it."""

@@ -6,25 +6,22 @@ violation: magic values, a taken domain or an honest replay are not.
 """
 
 import hashlib
-import hmac
 import json
 import re
-import secrets
-import uuid
 from typing import Any, Never
-from urllib.parse import parse_qs
 
+from . import ledger
 from .answers import Answer, RefusedError, Request, error
 from .clock import iso
 from .state import Sandbox
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-TOKEN_SECONDS = 3600
+APPLICATION, PERSON = "sbx.", "sbp."
+"""How tokens begin: of an application alone, and of one that acts with a person's consent."""
+
 REQUEST_MEMORY_SECONDS = 600
 """How long an MS-RequestId is remembered.  The real time is not documented; ten minutes is treated as typical."""
-
-RESOURCE = "https://api.partnercenter.microsoft.com"
 
 
 def violation(sandbox: Sandbox, request: Request, kind: str, detail: str) -> None:
@@ -71,6 +68,13 @@ def admit(sandbox: Sandbox, request: Request) -> None:
         _check_request_id(sandbox, request)
 
 
+def refuse_application(sandbox: Sandbox, request: Request) -> None:
+    """Some resources are for a person only; the vendor then refuses what the application does on its own."""
+    bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
+    if sandbox.settings.wants_person and not bearer.startswith(PERSON):
+        raise RefusedError(error(403, 900329, "App-only authentication is not accepted here."))
+
+
 def replayed(sandbox: Sandbox, request: Request) -> Answer | None:
     """The stored first answer to this MS-RequestId, if it is still remembered."""
     known = sandbox.ledger.request(request.tenant, request.request_id, sandbox.clock.now())
@@ -88,65 +92,15 @@ def remember_answer(sandbox: Sandbox, request: Request, answer: Answer) -> None:
     )
 
 
-def issue_token(sandbox: Sandbox, request: Request, tenant: str) -> Answer:
-    """`POST /{tenant}/oauth2/token`, client credentials only.  Entra writes the numbers as strings."""
-    form = {key: values[0] for key, values in parse_qs(request.body.decode("latin-1"), keep_blank_values=True).items()}
-    settings = sandbox.settings
-    if tenant.lower() not in settings.tenants:
-        return _entra(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")
-    if form.get("grant_type") != "client_credentials":
-        return _entra(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
-    if form.get("resource") != RESOURCE:
-        return _entra(400, "invalid_resource", 500011, "The resource principal was not found in the tenant.")
-    if not _same(form.get("client_id", ""), settings.client_id):
-        return _entra(400, "unauthorized_client", 700016, "The application was not found in the directory.")
-    if not _same(form.get("client_secret", ""), settings.client_secret):
-        return _entra(401, "invalid_client", 7000215, "Invalid client secret provided.")
-    token = "sbx." + secrets.token_urlsafe(48)
-    now = sandbox.clock.now()
-    sandbox.ledger.add_token(_digest(token), tenant.lower(), now + TOKEN_SECONDS)
-    body = {
-        "token_type": "Bearer",
-        "expires_in": str(TOKEN_SECONDS),
-        "ext_expires_in": str(TOKEN_SECONDS),
-        "expires_on": str(int(now) + TOKEN_SECONDS),
-        "not_before": str(int(now)),
-        "resource": RESOURCE,
-        "access_token": token,
-    }
-    return Answer(200, body, {"Cache-Control": "no-store"})
-
-
-def invalid_grant() -> Answer:
-    """What a revoked consent or an expired refresh token looks like."""
-    return _entra(400, "invalid_grant", 50173, "The provided grant has expired due to it being revoked.")
-
-
-def _entra(status: int, kind: str, number: int, description: str) -> Answer:
-    body = {
-        "error": kind,
-        "error_description": f"AADSTS{number}: {description}",
-        "error_codes": [number],
-        "trace_id": str(uuid.uuid4()),
-        "correlation_id": str(uuid.uuid4()),
-    }
-    return Answer(status, body)
-
-
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def _tenant_of_bearer(sandbox: Sandbox, request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    known = sandbox.ledger.token(_digest(token.strip())) if scheme.lower() == "bearer" else None
+    known = sandbox.ledger.token(ledger.digest(token.strip())) if scheme.lower() == "bearer" else None
     if known is None:
         refuse(sandbox, request, "bad_bearer", 401, 800001, "Unauthorized: the bearer token is missing or not known.")
     tenant, expires = known
+    if expires == ledger.BORN_EXPIRED:
+        # A fault made it so: the caller could not know.
+        raise RefusedError(error(401, 800001, "Unauthorized: the bearer token has expired."))
     if expires <= sandbox.clock.now():
         request.tenant = tenant
         refuse(sandbox, request, "expired_token", 401, 800001, "Unauthorized: the bearer token has expired.")

@@ -3,15 +3,18 @@
 import json
 from typing import Any
 
-from . import adobe, rules
+from . import adobe, late, rules, signing, triggers, webhooks
 from .answers import Answer, Request
+from .background import catch_up
 from .carts import cart_json
 from .clock import iso, parse_duration
 from .customers import customer_json
+from .editing import edit_customer, edit_order, restore_snapshot, take_snapshot
 from .faults import ACTIONS_WITH_ARGUMENT, PLAIN_ACTIONS
 from .ledger import Document
-from .orders import order_json, subscribed, subscription_json
+from .orders import order_json, subscribed
 from .state import Sandbox
+from .subscriptions import subscription_json
 
 PREFIX = "/__sandbox__/"
 
@@ -24,9 +27,15 @@ def control(sandbox: Sandbox, request: Request) -> Answer:
     host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
     if host not in _LOCAL_NAMES or "origin" in request.headers:
         return _problem(403, "The control API answers local programs only.")
-    name = request.path.removeprefix(PREFIX)
+    name, _, identifier = request.path.removeprefix(PREFIX).partition("/")
     try:
         match request.method, name:
+            case "PATCH", "orders":
+                return edit_order(sandbox, identifier, _json(request))
+            case "PATCH", "customers":
+                return edit_customer(sandbox, identifier, _json(request))
+            case _ if identifier:
+                pass
             case "GET", "health":
                 return Answer(200, {"status": "ok", "now": iso(sandbox.clock.now()), "offsetSeconds": sandbox.clock.offset})
             case "GET", "magic":
@@ -39,6 +48,23 @@ def control(sandbox: Sandbox, request: Request) -> Answer:
             case "GET", "ledger":
                 with sandbox.ledger.transaction():
                     return Answer(200, dump(sandbox))
+            case "GET", "triggers":
+                return Answer(200, triggers.groups())
+            case "GET", "late":
+                with sandbox.ledger.transaction():
+                    return Answer(200, {"late": late.waiting(sandbox)})
+            case "GET", "events":
+                with sandbox.ledger.transaction():
+                    return Answer(200, {"events": sandbox.ledger.every("event")})
+            case "POST", "events":
+                with sandbox.ledger.transaction():
+                    return Answer(201, {"events": webhooks.ask_for_event(sandbox, _json(request))})
+            case "GET", "authority":
+                return Answer(200, {"certificate": signing.authority(sandbox)})
+            case "POST", "snapshot":
+                return take_snapshot(sandbox)
+            case "POST", "restore":
+                return restore_snapshot(sandbox, _json(request))
             case "POST", "clock":
                 return _advance(sandbox, _json(request))
             case "GET", "faults":
@@ -90,7 +116,12 @@ def dump(sandbox: Sandbox) -> Document:
         }
         for order in orders
     ]
-    subscriptions = [subscription_json(order, line) for order in orders if subscribed(order, now) for line in order["lines"]]
+    subscriptions = [
+        subscription_json(sandbox, order, line)
+        for order in orders
+        for number, line in enumerate(order["lines"])
+        if subscribed(order, number, now)
+    ]
     bought = {"customers": customers, "carts": carts, "orders": shown, "subscriptions": subscriptions}
     return {"now": iso(now), **bought, "adobe": adobe.dump(sandbox)}
 
@@ -100,6 +131,7 @@ def _advance(sandbox: Sandbox, body: Any) -> Answer:
         raise ValueError('The body must be {"advance": "PT20M"}.')
     with sandbox.ledger.transaction():
         sandbox.clock.advance(parse_duration(body["advance"]))
+    catch_up(sandbox)
     return Answer(200, {"now": iso(sandbox.clock.now()), "offsetSeconds": sandbox.clock.offset})
 
 

@@ -8,12 +8,15 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from . import rules
+from . import customer_rules, rules
 from .answers import Answer, RefusedError, Request, collection, error
 from .clock import iso
 from .contract import read_json, refuse
 from .ledger import Document
 from .state import Sandbox
+
+MOST_CUSTOMERS = 75
+"""Of a sandbox account, when its limits hold."""
 
 _DOMAIN = re.compile(r"([a-z0-9][a-z0-9-]{0,26})\.onmicrosoft\.com", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
@@ -50,6 +53,10 @@ def create_customer(sandbox: Sandbox, request: Request) -> Answer:
     domain = body["CompanyProfile"]["Domain"]
     _refuse_magic_email(request, billing["Email"])
     _refuse_magic_details(body)
+    if (refused := customer_rules.refused_by_country(body["CompanyProfile"], billing["DefaultAddress"])) is not None:
+        raise RefusedError(refused)
+    if sandbox.settings.has_account_limits and len(sandbox.ledger.of_tenant("customer", request.tenant)) >= MOST_CUSTOMERS:
+        raise RefusedError(error(400, 800018, "The limit of this sandbox account is met."))
     if _is_taken(sandbox, request.tenant, domain):
         raise RefusedError(error(400, 3000, f'The domain "{domain}" is already in use by another tenant.', ["CompanyProfile.Domain"]))
     if _burns_domain(billing["Email"].lower()):
@@ -130,6 +137,14 @@ def find_customer(sandbox: Sandbox, request: Request, identifier: str) -> Docume
     return customer
 
 
+def find_client(sandbox: Sandbox, request: Request, identifier: str) -> Document:
+    """The partner's own customer who is in a commerce relationship with him: only such a one can buy."""
+    customer = find_customer(sandbox, request, identifier)
+    if customer_rules.account_of(customer)["relationship"] == "none":
+        raise RefusedError(error(403, 20002, "The partner has no commerce relationship with this customer."))
+    return customer
+
+
 def customer_json(customer: Document) -> Document:
     """The customer as the vendor shows it, never with credentials."""
     company: Document = {
@@ -145,7 +160,7 @@ def customer_json(customer: Document) -> Document:
         "commerceId": customer["id"],
         "companyProfile": company,
         "billingProfile": _billing_json(customer),
-        "relationshipToPartner": "reseller",
+        "relationshipToPartner": customer_rules.account_of(customer)["relationship"],
         "allowDelegatedAccess": False,
         "creationDate": iso(customer["created"]),
         "attributes": {"objectType": "Customer"},

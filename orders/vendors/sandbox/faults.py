@@ -5,17 +5,19 @@ first `after` matching calls, then acts on the next `times` (null: until deleted
 pattern over the path without the query.  Rules never apply to the control API.
 """
 
+import re
 import threading
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .answers import Answer, error, html, throttled
+from .answers import SHAPES, Answer, error, html, shaped, throttled
 from .clock import parse_duration
 
 HOLD_SECONDS = 120.0
 LONGEST_DELAY = 300.0
+MOST_BYTES = 512 * 1024 * 1024
 
 PLAIN_ACTIONS = {
     "hold_before_commit": "Keep the call open; when released (or after 120 s) process and answer it.",
@@ -28,8 +30,21 @@ PLAIN_ACTIONS = {
     "bad_json": "Process the call durably, then answer with JSON that does not parse.",
     "html502": "Answer 502 with a web page; nothing happened.",
     "nul": "Answer 400 code 3000 with U+0000 and a lone surrogate in the description; nothing happened.",
+    "lone_surrogate": "Answer 400 code 3000 with a lone surrogate in the description; nothing happened.",
+    "hang": "Never answer; nothing happened. The call stays open until the caller leaves.",
+    "hang_after_commit": "Process the call durably, then never answer.",
+    "wrong_content_type": "Process the call durably, then answer JSON that says it is text/plain.",
+    "huge": "Process the call durably, then answer with 10 MiB: the answer and blanks.",
+    "gzip_bomb": "Process the call durably, then answer gzip, whatever was asked for, that unpacks to 128 MiB.",
     "token:invalid_grant": "The token endpoint answers 400 invalid_grant; nothing happened.",
+    "token:expired_early": "The token endpoint gives a token that is refused as expired at its first use.",
+    "dup_event": "Deliver the next event twice.",
+    "event_out_of_order": "Deliver the next event after the one that follows it.",
+    "event_bad_signature": "Deliver the next event with a signature that does not fit.",
 }
+
+EVENT_ACTIONS = frozenset({"dup_event", "event_out_of_order", "event_bad_signature"})
+"""They act on events that the vendor sends, and their path is matched against the event's ResourceUri."""
 
 ACTIONS_WITH_ARGUMENT = {
     "status:NNN": "Answer this HTTP status with the usual error body; nothing happened.",
@@ -37,6 +52,14 @@ ACTIONS_WITH_ARGUMENT = {
     "code:HTTP/CODE": "Answer this HTTP status and vendor code; nothing happened.",
     "429:SECONDS": "Answer 429 with this Retry-After; nothing happened.",
     "delay:PT5S": "Wait this long (at most 300 s), then process and answer as usual.",
+    "late_effect:PT30S": "Reset the connection at once; the call has its effect so much virtual time later.",
+    "drip:SECONDS": "Process the call durably, then send the answer's body one byte at a time, so far apart.",
+    "drip_headers:SECONDS": "Process the call durably, then send all of the answer one byte at a time, its headers too.",
+    "huge:BYTES": "Process the call durably, then answer with so many bytes: the answer and blanks.",
+    "gzip_bomb:BYTES": "Process the call durably, then answer gzip that unpacks to so many bytes.",
+    "redirect:URL": "Answer 302 to this address, for example http://169.254.169.254/; nothing happened.",
+    "shape:N:HTTP/CODE": "Answer this HTTP status and code in body shape N; nothing happened."
+    " 1 Partner Center, 2 its customer service, 3 gateway, 4 login service, 5 web page, 6 Adobe, 7 Google, 8 CloudBlue.",
     "text:SOMETHING": "Answer 400 code 3000 with SOMETHING as description; nothing happened.",
 }
 
@@ -88,7 +111,7 @@ def parse_fault(number: int, rule: Any) -> Fault:
     if (times is not None and (type(times) is not int or times < 1)) or type(after) is not int or after < 0:
         raise ValueError("times is a whole number from 1 or null; after is a whole number from 0.")
     _check_action(action)
-    default_path = "*/oauth2/token" if action == "token:invalid_grant" else "*"
+    default_path = "*/oauth2/token" if action.startswith("token:") else "*"
     return Fault(number, match.get("method", "*").upper(), match.get("path", default_path), action, times, after)
 
 
@@ -103,6 +126,20 @@ def _check_action(action: str) -> None:
         if status.isdecimal() and 200 <= int(status) <= 599 and code.isdecimal():
             return
     if kind == "429" and argument.isdecimal():
+        return
+    if kind == "shape":
+        shape, _, answer = argument.partition(":")
+        status, _, code = answer.partition("/")
+        if shape.isdecimal() and int(shape) in SHAPES and status.isdecimal() and 200 <= int(status) <= 599 and code:
+            return
+    if kind in {"huge", "gzip_bomb"} and argument.isdecimal() and int(argument) <= MOST_BYTES:
+        return
+    if kind in {"drip", "drip_headers"} and re.fullmatch(r"\d+(\.\d+)?", argument):
+        return
+    if kind == "redirect" and argument.isprintable() and argument.isascii() and argument:
+        return
+    if kind == "late_effect":
+        parse_duration(argument)
         return
     if kind == "delay":
         if parse_duration(argument) > LONGEST_DELAY:
@@ -128,6 +165,14 @@ def instead_of_processing(fault: Fault) -> Answer | None:
             return error(400, 3000, fault.argument)
         case "nul":
             return error(400, 3000, "before\u0000after \ud800 end")
+        case "lone_surrogate":
+            return error(400, 3000, "before \udfff after")
+        case "redirect":
+            return Answer(302, headers={"Location": fault.argument})
+        case "shape":
+            shape, _, asked = fault.argument.partition(":")
+            status, _, code = asked.partition("/")
+            return shaped(int(shape), int(status), code, "This answer was asked for by a fault rule.")
     return None
 
 
@@ -137,6 +182,17 @@ def forced_status(fault: Fault) -> Answer:
     if status == 429:
         return throttled(1)
     return error(status, status, "This status was asked for by a fault rule.")
+
+
+def _first(rules: list[Fault], path: str) -> Fault | None:
+    for fault in rules:
+        if not fnmatchcase(path, fault.path):
+            continue
+        fault.matched += 1
+        if fault.matched > fault.after and (fault.times is None or fault.acted < fault.times):
+            fault.acted += 1
+            return fault
+    return None
 
 
 class Faults:
@@ -160,14 +216,13 @@ class Faults:
     def take(self, method: str, path: str) -> Fault | None:
         """The first rule that acts on this call; every matching rule before it counts the call."""
         with self._changed:
-            for fault in self._rules:
-                if fault.method not in {"*", "", method} or not fnmatchcase(path, fault.path):
-                    continue
-                fault.matched += 1
-                if fault.matched > fault.after and (fault.times is None or fault.acted < fault.times):
-                    fault.acted += 1
-                    return fault
-            return None
+            calls = [fault for fault in self._rules if fault.kind not in EVENT_ACTIONS and fault.method in {"*", "", method}]
+            return _first(calls, path)
+
+    def take_event(self, resource_uri: str) -> Fault | None:
+        """The first rule that acts on an event about this resource."""
+        with self._changed:
+            return _first([fault for fault in self._rules if fault.kind in EVENT_ACTIONS], resource_uri)
 
     def shown(self) -> dict[str, Any]:
         with self._changed:
@@ -193,6 +248,14 @@ class Faults:
             # By identity: two held calls may look the same.
             self._held = [other for other in self._held if other is not held]
             return self._abandons == abandons
+
+    def is_abandoned(self, since: int) -> bool:
+        """Whether the sandbox was reset after `abandons` was this."""
+        return self._abandons != since
+
+    @property
+    def abandons(self) -> int:
+        return self._abandons
 
     def release(self) -> int:
         """Let every held call go on; returns how many there were."""

@@ -5,6 +5,7 @@ A vendor that forgets would hide double purchases, so an effect is on disk befor
 SQLite text cannot hold.
 """
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -15,6 +16,9 @@ from typing import Any
 
 type Document = dict[str, Any]
 
+BORN_EXPIRED = 0.0
+"""The expiry of a token that was never good, because a fault asked for that."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
@@ -24,6 +28,8 @@ CREATE INDEX IF NOT EXISTS documents_parent ON documents (kind, parent);
 CREATE INDEX IF NOT EXISTS documents_tenant ON documents (kind, tenant);
 CREATE TABLE IF NOT EXISTS domains (tenant TEXT, name TEXT, PRIMARY KEY (tenant, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tokens (digest TEXT PRIMARY KEY, tenant TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS refresh_tokens (
+    digest TEXT PRIMARY KEY, tenant TEXT NOT NULL, parent TEXT NOT NULL, expires REAL NOT NULL, revoked INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
     tenant TEXT NOT NULL, request_id TEXT NOT NULL, fingerprint TEXT NOT NULL, expires REAL NOT NULL, answer TEXT,
     PRIMARY KEY (tenant, request_id)) WITHOUT ROWID;
@@ -34,15 +40,22 @@ CREATE TABLE IF NOT EXISTS violations (seq INTEGER PRIMARY KEY, body TEXT NOT NU
 
 _RESET = """
 DELETE FROM documents; DELETE FROM domains; DELETE FROM tokens; DELETE FROM requests; DELETE FROM correlations;
-DELETE FROM counters; DELETE FROM violations
+DELETE FROM counters; DELETE FROM violations; DELETE FROM refresh_tokens
 """
+
+
+def digest(secret: str) -> str:
+    """How a token is remembered: the ledger never holds one that could be used."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Ledger:
     """All durable state.  Every method but the constructor and `close` must run inside `transaction()`."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.RLock()
+        self.is_closed = False
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
@@ -51,7 +64,34 @@ class Ledger:
     def close(self) -> None:
         """Wait for the running transaction, then close the file."""
         with self._lock:
+            self.is_closed = True
             self._db.close()
+
+    def take_snapshot(self) -> int:
+        """Copy everything into a file beside the ledger; the number tells it from the others."""
+        with self._lock:
+            number = next(number for number in range(1, 10_000) if not self._snapshot(number).exists())
+            copy = sqlite3.connect(self._snapshot(number))
+            try:
+                self._db.backup(copy)
+            finally:
+                copy.close()
+            return number
+
+    def restore_snapshot(self, number: int) -> bool:
+        """Put that copy in the place of everything.  False when there is none of this number."""
+        with self._lock:
+            if not self._snapshot(number).is_file():
+                return False
+            copy = sqlite3.connect(self._snapshot(number))
+            try:
+                copy.backup(self._db)
+            finally:
+                copy.close()
+            return True
+
+    def _snapshot(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.snapshot-{number}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -77,6 +117,12 @@ class Ledger:
             " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
             (kind, identifier, tenant, parent, json.dumps(body)),
         )
+
+    def delete(self, kind: str, identifier: str) -> None:
+        self._db.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier))
+
+    def delete_of_tenant(self, kind: str, tenant: str) -> None:
+        self._db.execute("DELETE FROM documents WHERE kind = ? AND tenant = ?", (kind, tenant))
 
     def get(self, kind: str, identifier: str) -> Document | None:
         """The document of this kind and id, of whatever tenant."""
@@ -114,6 +160,21 @@ class Ledger:
         """(tenant, virtual expiry) of a token this vendor issued."""
         row = self._db.execute("SELECT tenant, expires FROM tokens WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else (row[0], row[1])
+
+    def add_refresh_token(self, digest: str, tenant: str, parent: str, expires: float) -> None:
+        """Know a refresh token; `parent` is the digest of the one it was given for."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO refresh_tokens (digest, tenant, parent, expires, revoked) VALUES (?, ?, ?, ?, 0)",
+            (digest, tenant, parent, expires),
+        )
+
+    def refresh_token(self, digest: str) -> tuple[str, str, float, bool] | None:
+        """(tenant, parent, virtual expiry, revoked) of a refresh token this vendor issued."""
+        row = self._db.execute("SELECT tenant, parent, expires, revoked FROM refresh_tokens WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else (row[0], row[1], row[2], bool(row[3]))
+
+    def revoke_refresh_token(self, digest: str) -> None:
+        self._db.execute("UPDATE refresh_tokens SET revoked = 1 WHERE digest = ?", (digest,))
 
     # What the MS-RequestId and MS-CorrelationId rules have to remember.
 

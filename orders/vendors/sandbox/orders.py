@@ -12,19 +12,22 @@ from typing import Any
 
 from . import rules
 from .answers import Answer, RefusedError, Request, collection, error
-from .catalogue import MONTHS_COMMITTED, symbol_of, unit_price
-from .clock import add_months, iso
+from .catalogue import symbol_of, unit_price
+from .clock import iso
 from .contract import refuse
-from .customers import find_customer
+from .customers import find_client
 from .ledger import Document
+from .magic_products import PARTIAL, Fate, fate_of, product_of
 from .state import Sandbox
 
 type Part = Message[str, str]
 
 LIST_LAG_SECONDS = 15 * 60
 SUBSCRIPTION_LAG_SECONDS = 2
-CANCEL_SECONDS = 7 * 86_400
-_LINE_STATUS = {"completed": "fulfilled", "error": "unfulfilled"}
+FOR_EVER = 1e11
+"""Longer than the clock can be moved: an order that waits for a document waits for nothing else."""
+
+_LINE_STATUS = {"completed": "fulfilled", "error": "unfulfilled", "cancelled": "unfulfilled", "po_review_rejected": "unfulfilled"}
 
 
 def create_order(sandbox: Sandbox, request: Request, cart: Document, group: str, lines: list[Document]) -> Document:
@@ -32,6 +35,9 @@ def create_order(sandbox: Sandbox, request: Request, cart: Document, group: str,
     quantities = {line["quantity"] for line in lines}
     identifier = uuid.uuid4().hex[:12]
     settings = sandbox.settings
+    fate = _fate(lines)
+    seconds = settings.slow_seconds if rules.QUANTITY_SLOW in quantities else settings.provisioning_seconds
+    waits = settings.action_seconds if rules.QUANTITY_NEEDS_DOCUMENT in quantities else FOR_EVER if fate.waits_for_document else None
     order: Document = {
         "id": identifier,
         "tenant": cart["tenant"],
@@ -42,23 +48,34 @@ def create_order(sandbox: Sandbox, request: Request, cart: Document, group: str,
         "orderGroup": group,
         "created": sandbox.clock.now(),
         "lines": [{**line, "subscriptionId": str(uuid.uuid4())} for line in lines],
-        "provisioningSeconds": settings.slow_seconds if rules.QUANTITY_SLOW in quantities else settings.provisioning_seconds,
-        "actionSeconds": settings.action_seconds if rules.QUANTITY_NEEDS_DOCUMENT in quantities else None,
+        "provisioningSeconds": seconds if fate.seconds is None else fate.seconds,
+        "actionSeconds": waits,
         "fails": rules.QUANTITY_FAILS in quantities,
+        "meanwhile": fate.meanwhile,
+        "ends": fate.ends,
+        "status": None,
         "uploaded": None,
         "attachments": [],
     }
     _save(sandbox, order)
+    sandbox.ledger.put("unannounced", identifier, order["tenant"], order["customerId"], {"orderId": identifier})
     return order
+
+
+def _fate(lines: list[Document]) -> Fate:
+    fates = (fate_of(product_of(line["catalogItemId"]), line["quantity"]) for line in lines)
+    return next((fate for fate in fates if fate is not None), Fate())
 
 
 def status_of(order: Document, now: float) -> str:
     """The documented status word at this moment."""
+    if order.get("status"):
+        return str(order["status"])
     if order["actionSeconds"] is not None and now < _started(order):
         return "pending_po_upload"
-    if now < _ended(order):
-        return "pending" if order["actionSeconds"] is None else "po_upload_complete"
-    return "error" if order["fails"] else "completed"
+    if now < active_since(order):
+        return str(order.get("meanwhile", "pending")) if order["actionSeconds"] is None else "po_upload_complete"
+    return "error" if order["fails"] else str(order.get("ends", "completed"))
 
 
 def order_json(sandbox: Sandbox, order: Document) -> Document:
@@ -94,7 +111,7 @@ def get_order(sandbox: Sandbox, request: Request, customer_id: str, order_id: st
 
 def list_orders(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
     """Orders older than fifteen virtual minutes: absence from this list proves nothing about a fresh purchase."""
-    customer = find_customer(sandbox, request, customer_id)
+    customer = find_client(sandbox, request, customer_id)
     latest = sandbox.clock.now() - LIST_LAG_SECONDS
     orders = [order_json(sandbox, order) for order in sandbox.ledger.children("order", customer["id"]) if order["created"] <= latest]
     return collection(orders, f"/customers/{customer['id']}/orders")
@@ -102,11 +119,11 @@ def list_orders(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
 
 def order_provisioning(sandbox: Sandbox, request: Request, customer_id: str, order_id: str) -> Answer:
     order = _find_order(sandbox, request, customer_id, order_id)
-    status = _LINE_STATUS.get(status_of(order, sandbox.clock.now()), "prefulfillmentPending")
+    now = sandbox.clock.now()
     items = [
         {
             "lineItemNumber": number,
-            "status": status,
+            "status": (status := line_status(order, number, now)),
             "quantityProvisioningInformation": [{"quantity": line["quantity"], "status": status}],
             "attributes": {"objectType": "OrderLineItemProvisioningStatus"},
         }
@@ -140,73 +157,43 @@ def attach(sandbox: Sandbox, request: Request, customer_id: str, order_id: str) 
     return Answer(201, {"items": order["attachments"], "totalCount": len(order["attachments"])})
 
 
-def list_subscriptions(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
-    """Subscriptions of the customer, or of one order with `order_id` (with an underscore, as documented)."""
-    customer = find_customer(sandbox, request, customer_id)
-    wanted = request.query.get("order_id", "").lower()
-    now = sandbox.clock.now()
-    items = [
-        subscription_json(order, line)
-        for order in sandbox.ledger.children("order", customer["id"])
-        if wanted in {"", order["id"]} and subscribed(order, now)
-        for line in order["lines"]
-    ]
-    return collection(items, f"/customers/{customer['id']}/subscriptions")
+def subscribed(order: Document, number: int, now: float) -> bool:
+    """Whether the subscription of this line can be seen: a little later than the order's end, as in reality."""
+    return line_status(order, number, now) == "fulfilled" and now >= active_since(order) + SUBSCRIPTION_LAG_SECONDS
 
 
-def get_subscription(sandbox: Sandbox, request: Request, customer_id: str, subscription_id: str) -> Answer:
-    order, line = _find_subscription(sandbox, request, customer_id, subscription_id)
-    subscription = subscription_json(order, line)
-    return Answer(200, subscription, {"ETag": subscription["attributes"]["etag"]})
+def active_since(order: Document) -> float:
+    """When provisioning ended, and so when the subscriptions began."""
+    return float(_started(order) + order["provisioningSeconds"])
 
 
-def subscription_provisioning(sandbox: Sandbox, request: Request, customer_id: str, subscription_id: str) -> Answer:
-    order, line = _find_subscription(sandbox, request, customer_id, subscription_id)
-    body = {
-        "skuId": line["catalogItemId"].split(":")[1],
-        "status": "success",
-        "quantity": line["quantity"],
-        "endDate": iso(_commitment_end(order, line)),
-        "attributes": {"objectType": "SubscriptionProvisioningStatus"},
-    }
-    return Answer(200, body)
+def set_status(sandbox: Sandbox, order: Document, status: str | None) -> None:
+    """Give an order this status by hand, or with None its own course again."""
+    order["status"] = status
+    if status in {"completed", "partial_success"}:
+        # What is bought now is active from now on, not from when it would have been.
+        now = sandbox.clock.now()
+        if now < _started(order):
+            order["actionSeconds"] = None
+        order["provisioningSeconds"] = max(0.0, min(order["provisioningSeconds"], now - _started(order)))
+    _save(sandbox, order)
 
 
-def subscribed(order: Document, now: float) -> bool:
-    """Whether the subscriptions of this order can be seen: a little later than "completed", as in reality."""
-    return bool(status_of(order, now) == "completed" and now >= _ended(order) + SUBSCRIPTION_LAG_SECONDS)
+def line_status(order: Document, number: int, now: float) -> str:
+    """fulfilled, unfulfilled or prefulfillmentPending."""
+    status = status_of(order, now)
+    if status == "partial_success":
+        return "unfulfilled" if number in unfulfilled(order) else "fulfilled"
+    return _LINE_STATUS.get(status, "prefulfillmentPending")
 
 
-def subscription_json(order: Document, line: Document) -> Document:
-    """The subscription that one order line became."""
-    started = _ended(order)
-    return {
-        "id": line["subscriptionId"],
-        "offerId": line["catalogItemId"],
-        "offerName": line["friendlyName"],
-        "friendlyName": line["friendlyName"],
-        "quantity": line["quantity"],
-        "unitType": "Licenses",
-        "parentSubscriptionId": None,
-        "creationDate": iso(started),
-        "effectiveStartDate": iso(started),
-        "commitmentEndDate": iso(_commitment_end(order, line)),
-        "status": "active",
-        "autoRenewEnabled": True,
-        "billingType": "license",
-        "billingCycle": line["billingCycle"],
-        "termDuration": line["termDuration"],
-        "renewalTermDuration": line["termDuration"],
-        "isTrial": False,
-        "suspensionReasons": [],
-        "cancellationAllowedUntilDate": iso(started + CANCEL_SECONDS),
-        "refundableQuantity": {
-            "totalQuantity": line["quantity"],
-            "details": [{"quantity": line["quantity"], "allowedUntilDateTime": iso(started + CANCEL_SECONDS)}],
-        },
-        "orderId": order["id"],
-        "attributes": {"etag": f'"{line["subscriptionId"]}"', "objectType": "Subscription"},
-    }
+def unfulfilled(order: Document) -> set[int]:
+    """The lines that a partial success leaves out: those of the magic product, or all but the first when there is no other."""
+    magic = {number for number, line in enumerate(order["lines"]) if product_of(line["catalogItemId"]) == PARTIAL}
+    everything = set(range(len(order["lines"])))
+    if magic and magic != everything:
+        return magic
+    return everything - {0} or everything
 
 
 def _save(sandbox: Sandbox, order: Document) -> None:
@@ -214,21 +201,11 @@ def _save(sandbox: Sandbox, order: Document) -> None:
 
 
 def _find_order(sandbox: Sandbox, request: Request, customer_id: str, order_id: str) -> Document:
-    customer = find_customer(sandbox, request, customer_id)
+    customer = find_client(sandbox, request, customer_id)
     order = sandbox.ledger.get("order", order_id.lower())
     if order is None or order["customerId"] != customer["id"]:
         raise RefusedError(error(404, 20000, f"Order {order_id} was not found."))
     return order
-
-
-def _find_subscription(sandbox: Sandbox, request: Request, customer_id: str, subscription_id: str) -> tuple[Document, Document]:
-    customer = find_customer(sandbox, request, customer_id)
-    now = sandbox.clock.now()
-    for order in sandbox.ledger.children("order", customer["id"]):
-        for line in order["lines"]:
-            if line["subscriptionId"] == subscription_id.lower() and subscribed(order, now):
-                return order, line
-    raise RefusedError(error(404, 20003, f"Subscription {subscription_id} was not found."))
 
 
 def _started(order: Document) -> float:
@@ -237,14 +214,6 @@ def _started(order: Document) -> float:
         return float(order["created"])
     latest = float(order["created"] + order["actionSeconds"])
     return latest if order["uploaded"] is None else min(latest, float(order["uploaded"]))
-
-
-def _ended(order: Document) -> float:
-    return float(_started(order) + order["provisioningSeconds"])
-
-
-def _commitment_end(order: Document, line: Document) -> float:
-    return add_months(_ended(order), MONTHS_COMMITTED.get(line["termDuration"], 1))
 
 
 def _unit(line: Document) -> Decimal:
@@ -279,7 +248,7 @@ def _line_json(order: Document, number: int, line: Document, now: float) -> Docu
             "availability": {"uri": f"/products/{product}/skus/{sku}/availabilities/{availability}", "method": "GET", "headers": []},
         },
     }
-    if subscribed(order, now):
+    if subscribed(order, number, now):
         shown["subscriptionId"] = line["subscriptionId"]
     return shown
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import socket
 import struct
 import sys
@@ -14,11 +15,28 @@ from socketserver import TCPServer
 from typing import Any, override
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import adobe, carts, catalogue, contract, customers, orders
-from .answers import Answer, RefusedError, Request, error
+from . import (
+    addresses,
+    adobe,
+    background,
+    carts,
+    catalogue,
+    changes,
+    contract,
+    customers,
+    late,
+    orders,
+    signing,
+    standing,
+    subscriptions,
+    tokens,
+    webhooks,
+)
+from .answers import Answer, RefusedError, Request, error, throttled
 from .clock import iso, parse_duration
 from .control import PREFIX, control
 from .faults import Fault, forced_status, instead_of_processing
+from .spoiling import spoiled
 from .state import Sandbox
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -27,6 +45,7 @@ IDLE_SECONDS = 300
 type Endpoint = Callable[..., Answer]
 
 _TOKEN = re.compile(r"/([^/]+)/oauth2/token")
+_CERTIFICATE = "/webhooks/v1/certificate"
 _CUSTOMER = r"/v1/customers/([^/]+)"
 _ROUTES: list[tuple[str, re.Pattern[str], Endpoint]] = [
     (method, re.compile(pattern), endpoint)
@@ -37,6 +56,13 @@ _ROUTES: list[tuple[str, re.Pattern[str], Endpoint]] = [
         ("GET", _CUSTOMER, customers.get_customer),
         ("GET", _CUSTOMER + r"/profiles/billing", customers.get_billing),
         ("PUT", _CUSTOMER + r"/profiles/billing", customers.put_billing),
+        ("GET", _CUSTOMER + r"/validationStatus", standing.validation_status),
+        ("GET", _CUSTOMER + r"/agreements", standing.agreements),
+        ("GET", _CUSTOMER + r"/directSignedMicrosoftCustomerAgreementStatus", standing.direct_signed_status),
+        ("POST", r"/v1/validations/address", addresses.validate_address),
+        ("GET", r"/v1/countryvalidationrules/([^/]+)", addresses.country_rules),
+        ("GET", r"/v1/products/([^/]+)", catalogue.get_product),
+        ("GET", r"/v1/products/([^/]+)/skus/([^/]+)", catalogue.get_sku),
         ("GET", r"/v1/products/([^/]+)/skus/([^/]+)/availabilities", catalogue.get_availabilities),
         ("POST", _CUSTOMER + r"/carts", carts.create_cart),
         ("GET", _CUSTOMER + r"/carts/([^/]+)", carts.get_cart),
@@ -45,17 +71,27 @@ _ROUTES: list[tuple[str, re.Pattern[str], Endpoint]] = [
         ("GET", _CUSTOMER + r"/orders/([^/]+)", orders.get_order),
         ("GET", _CUSTOMER + r"/orders/([^/]+)/provisioningstatus", orders.order_provisioning),
         ("POST", _CUSTOMER + r"/orders/([^/]+)/attachment", orders.attach),
-        ("GET", _CUSTOMER + r"/subscriptions", orders.list_subscriptions),
-        ("GET", _CUSTOMER + r"/subscriptions/([^/]+)", orders.get_subscription),
-        ("GET", _CUSTOMER + r"/subscriptions/([^/]+)/provisioningstatus", orders.subscription_provisioning),
+        ("GET", _CUSTOMER + r"/subscriptions", subscriptions.list_subscriptions),
+        ("GET", _CUSTOMER + r"/subscriptions/([^/]+)", subscriptions.get_subscription),
+        ("PATCH", _CUSTOMER + r"/subscriptions/([^/]+)", changes.patch_subscription),
+        ("GET", _CUSTOMER + r"/subscriptions/([^/]+)/provisioningstatus", subscriptions.subscription_provisioning),
+        ("POST", r"/webhooks/v1/registration", webhooks.register),
+        ("GET", r"/webhooks/v1/registration", webhooks.get_registration),
+        ("PUT", r"/webhooks/v1/registration", webhooks.replace_registration),
+        ("GET", r"/webhooks/v1/registration/events", webhooks.list_events),
+        ("POST", r"/webhooks/v1/registration/validationEvents", webhooks.validation_event),
     )
 ]
-_REPLAYED = frozenset({customers.create_customer, carts.create_cart})
-"""Creations that answer an MS-RequestId again with the stored first answer."""
+_REPLAYED = frozenset({customers.create_customer, carts.create_cart, changes.patch_subscription})
+"""Calls that answer an MS-RequestId again with the stored first answer."""
 
 
 class DroppedError(Exception):
     """Ends a request without any answer."""
+
+
+class HungError(Exception):
+    """Leaves a request without any answer for as long as the caller has patience."""
 
 
 class SandboxServer(ThreadingHTTPServer):
@@ -70,6 +106,10 @@ class SandboxServer(ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, Handler)
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        sandbox.settings.origin = f"http://{host}:{self.server_port}"
+        sandbox.route = _route
+        background.start(sandbox)
 
     @override
     def server_bind(self) -> None:
@@ -112,6 +152,10 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         request = Request(self.command, unquote(parts.path), query, headers, body)
+        if request.path.startswith(_CERTIFICATE):
+            self._send(request, _certificate(sandbox, request), None)
+            return
+        background.catch_up(sandbox)
         if request.path.startswith(PREFIX):
             self._send(request, control(sandbox, request), None)
             return
@@ -125,6 +169,9 @@ class Handler(BaseHTTPRequestHandler):
         except DroppedError:
             sandbox.log.finish(entry, None, "dropped")
             self._drop()
+        except HungError:
+            sandbox.log.finish(entry, None, "hung")
+            self._wait_until_left()
         except OSError:
             # The caller went away while its call was held or delayed; that is its right and often the test.
             sandbox.log.finish(entry, None, "caller_gone")
@@ -151,29 +198,61 @@ class Handler(BaseHTTPRequestHandler):
             body = answer.text.encode("utf-8", "replace")
         elif answer.body is not None:
             body = json.dumps(answer.body).encode("ascii")
-        kind = None if fault is None else fault.kind
-        if kind == "empty":
-            body = b""
-        elif kind == "bom":
-            body = b"\xef\xbb\xbf" + body
-        elif kind == "bad_json":
-            body = body[:-1] + b",,"
+        body, replaced = spoiled(body, fault)
+        kind = "" if fault is None else fault.kind
         bodiless = request.method == "HEAD" or answer.status in {204, 304}
         sent = b"" if bodiless else body
-        self.send_response_only(answer.status)
-        self.send_header("Date", self.date_time_string())
-        if body and not bodiless:
-            self.send_header("Content-Type", answer.content_type)
+        headers = {**_echo(request), **answer.headers}
+        if sent:
+            headers["Content-Type"] = answer.content_type
         if answer.status not in {204, 304}:
-            self.send_header("Content-Length", str(len(sent)))
-        for name, value in {**_echo(request), **answer.headers}.items():
-            self.send_header(name, value)
+            headers["Content-Length"] = str(len(sent))
+        if kind in {"truncate", "drip", "drip_headers"}:
+            self.close_connection = True
+            headers["Connection"] = "close"
         if kind == "truncate":
             sent = sent[: len(sent) // 2]
-            self.close_connection = True
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(sent)
+        head = self._head(answer.status, headers | replaced)
+        pause = float(fault.argument) if fault is not None and kind in {"drip", "drip_headers"} else 0.0
+        self._write(head, pause if kind == "drip_headers" else 0.0)
+        self._write(sent, pause)
+
+    def _head(self, status: int, headers: dict[str, str]) -> bytes:
+        lines = [f"HTTP/1.1 {status} {self.responses.get(status, ('',))[0]}", f"Date: {self.date_time_string()}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+    def _write(self, content: bytes, pause: float) -> None:
+        """All at once, or one byte at a time."""
+        if not pause:
+            self.wfile.write(content)
+            return
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            if self._has_left(pause):
+                raise ConnectionResetError
+
+    def _wait_until_left(self) -> None:
+        """Say nothing until the caller hangs up, or the sandbox is reset."""
+        abandons = self.server.sandbox.faults.abandons
+        while not self._has_left(0.1) and not self.server.sandbox.faults.is_abandoned(abandons):
+            pass
+        self._drop()
+
+    def _has_left(self, seconds: float) -> bool:
+        """Wait so long, and tell whether the caller hung up meanwhile."""
+        waiting = select.poll()
+        waiting.register(self.connection, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
+            return False
+        try:
+            if not self.connection.recv(1, socket.MSG_PEEK):
+                return True
+        except OSError:
+            return True
+        # The caller is already talking again: his next words are no reason to hurry.
+        time.sleep(seconds)
+        return False
 
     def _drop(self) -> None:
         """Reset the connection: with zero linger, closing sends RST instead of an orderly end."""
@@ -192,7 +271,7 @@ def process(sandbox: Sandbox, request: Request) -> tuple[Answer, Fault | None]:
     """
     token = _TOKEN.fullmatch(request.path) if request.method == "POST" else None
     if token is None:
-        refused = _within_transaction(sandbox, lambda: (adobe if adobe.speaks(request) else contract).admit(sandbox, request))
+        refused = _within_transaction(sandbox, lambda: _admitted(sandbox, request))
         if refused is not None:
             return refused, None
     fault = sandbox.faults.take(request.method, request.path)
@@ -201,12 +280,25 @@ def process(sandbox: Sandbox, request: Request) -> tuple[Answer, Fault | None]:
         if replaced is not None:
             return replaced, None
     if token is not None:
-        answer = _within_transaction(sandbox, lambda: contract.issue_token(sandbox, request, token.group(1)))
+        early = fault is not None and fault.kind == "token:expired_early"
+        answer = _within_transaction(sandbox, lambda: tokens.issue_token(sandbox, request, token.group(1), born_expired=early))
     else:
         answer = _within_transaction(sandbox, lambda: _route(sandbox, request))
     if fault is not None:
         answer = _after_effect(sandbox, request, fault, answer)
     return answer, fault
+
+
+def _admitted(sandbox: Sandbox, request: Request) -> Answer | None:
+    """Why the call is not even looked at, or None."""
+    (adobe if adobe.speaks(request) else contract).admit(sandbox, request)
+    limit = sandbox.settings.calls_per_minute
+    if not limit:
+        return None
+    minute, left = divmod(sandbox.clock.now(), 60)
+    if sandbox.ledger.count(f"calls:{request.tenant}:{int(minute)}") > limit:
+        return throttled(int(60 - left) + 1)
+    return None
 
 
 def _within_transaction[T](sandbox: Sandbox, work: Callable[[], T]) -> T | Answer:
@@ -247,22 +339,36 @@ def _before_effect(sandbox: Sandbox, request: Request, fault: Fault) -> Answer |
         time.sleep(parse_duration(fault.argument))
     elif fault.kind == "drop_before_commit":
         raise DroppedError
+    elif fault.kind == "late_effect":
+        with sandbox.ledger.transaction():
+            late.postpone(sandbox, request, parse_duration(fault.argument))
+        raise DroppedError
+    elif fault.kind == "hang":
+        raise HungError
     elif fault.kind == "hold_before_commit":
         if not sandbox.faults.hold(fault.kind, request.method, request.path):
             raise DroppedError
     elif fault.kind == "token:invalid_grant":
-        return contract.invalid_grant()
+        return tokens.invalid_grant()
     return instead_of_processing(fault)
 
 
 def _after_effect(sandbox: Sandbox, request: Request, fault: Fault, answer: Answer) -> Answer:
     if fault.kind == "drop_after_commit":
         raise DroppedError
+    if fault.kind == "hang_after_commit":
+        raise HungError
     if fault.kind == "hold_after_commit" and not sandbox.faults.hold(fault.kind, request.method, request.path):
         raise DroppedError
     if fault.kind == "status_after_commit":
         return forced_status(fault)
     return answer
+
+
+def _certificate(sandbox: Sandbox, request: Request) -> Answer:
+    """The certificate that a receiver of webhooks fetches, without any bearer."""
+    name = webhooks.OTHER if request.path == f"{_CERTIFICATE}/other" else webhooks.OWN
+    return Answer(200, text=signing.certificate(sandbox, name), content_type="application/x-x509-ca-cert")
 
 
 def _echo(request: Request) -> dict[str, str]:

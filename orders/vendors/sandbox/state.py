@@ -4,9 +4,11 @@ import json
 import re
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from .answers import Answer, Request
 from .clock import VirtualClock
 from .faults import Faults
 from .ledger import Ledger
@@ -17,7 +19,7 @@ _SHOWN_BODY = 20_000
 _REMOVED = "[removed]"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Settings:
     """What the process was started with."""
 
@@ -28,6 +30,16 @@ class Settings:
     provisioning_seconds: float = 3.0
     slow_seconds: float = 60.0
     action_seconds: float = 90.0
+    refresh_token: str = ""
+    """The refresh token that a person's consent gave, accepted for every tenant; empty when there was no consent."""
+    calls_per_minute: int = 0
+    """How many calls a tenant may make in a virtual minute; 0 for any number."""
+    has_account_limits: bool = False
+    """Whether the limits of a Partner Center sandbox account hold: 75 customers, 5 subscriptions each, 25 licences each."""
+    wants_person: bool = False
+    """Whether standing and agreements are refused to an application that acts without a person's consent."""
+    origin: str = ""
+    """The sandbox's own address, known once it listens."""
 
 
 class CallLog:
@@ -78,6 +90,8 @@ class Sandbox:
     clock: VirtualClock
     faults: Faults
     log: CallLog
+    route: "Callable[[Sandbox, Request], Answer]" = field(default=lambda sandbox, request: Answer(503))
+    """How a call that was let in gets its effect; the server sets it."""
 
 
 def _readable(body: bytes) -> Any:

@@ -1,0 +1,135 @@
+"""Parked attempts: what is known of each, and the two verdicts that staff may give, each with evidence and a reason."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from orders import parking, support
+from orders.admin.site import ReadOnlyAdmin, staff_page
+from orders.lifecycle import Refusal
+from orders.models import AttemptState, ParkedAttempt, ParkedVerdict, User
+from orders.templatetags.portal import age, day
+
+MAY_DECIDE = "orders.decide_parked"
+BOUGHT, NOT_BOUGHT = "bought", "not_bought"
+
+
+class VerdictForm(forms.Form):
+    verdict = forms.ChoiceField(
+        label="What you found",
+        choices=[(BOUGHT, "It was bought: the vendor has an order"), (NOT_BOUGHT, "It was not bought: the vendor has nothing of it")],
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose what you found."},
+    )
+    vendor_order_ref = forms.CharField(
+        label="Vendor’s order", max_length=100, required=False, help_text="When it was bought. The portal asks the vendor for it."
+    )
+    evidence = forms.CharField(
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Where and when you saw it, or who at the vendor said so. Staff read it, sellers do not.",
+        error_messages={"required": "Say how you know."},
+    )
+    reason = forms.CharField(
+        label="In a sentence",
+        max_length=200,
+        help_text="The seller reads it in the order’s timeline.",
+        error_messages={"required": "Say it in a sentence; the seller reads it."},
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("verdict") == BOUGHT and not cleaned.get("vendor_order_ref"):
+            self.add_error("vendor_order_ref", "Write the vendor’s order number.")
+        return cleaned
+
+    def give(self, attempt: ParkedAttempt, by: User) -> None:
+        """Raises Refusal."""
+        words = {name: self.cleaned_data[name] for name in ("evidence", "reason")}
+        if self.cleaned_data["verdict"] == BOUGHT:
+            parking.was_bought(attempt, by=by, vendor_order_ref=self.cleaned_data["vendor_order_ref"], **words)
+        else:
+            parking.was_not_bought(attempt, by=by, **words)
+
+
+@staff_page(ParkedAttempt)
+class ParkedAttemptAdmin(ReadOnlyAdmin):
+    """Oldest first, undecided before decided; the permission is orders.decide_parked."""
+
+    list_display = ("order_number", "since", "vendor", "why", "verdict")
+    list_display_links = ("order_number",)
+    list_filter = ("vendor", ("parked_verdict", admin.EmptyFieldListFilter))
+    list_select_related = ("order", "vendor", "parked_verdict")
+    search_fields = ("order__number", "reference")
+    search_help_text = "Order number or our reference"
+    ordering = ("-state", "unknown_since", "id")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(MAY_DECIDE)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MAY_DECIDE)
+
+    @admin.display(description="Order", ordering="order__number")
+    def order_number(self, attempt: ParkedAttempt) -> str:
+        return str(attempt.order)
+
+    @admin.display(description="Unknown for", ordering="unknown_since")
+    def since(self, attempt: ParkedAttempt) -> str:
+        if attempt.unknown_since is None:
+            return ""
+        return age(attempt.unknown_since) or f"since {day(attempt.unknown_since)}"
+
+    @admin.display(description="Why")
+    def why(self, attempt: ParkedAttempt) -> str:
+        return attempt.parked_reason
+
+    @admin.display(description="Verdict")
+    def verdict(self, attempt: ParkedAttempt) -> str:
+        found = getattr(attempt, "parked_verdict", None)
+        return "" if found is None else "Bought" if found.is_bought else "Not bought"
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """GET: what is known, and the form. POST: the verdict, once."""
+        if object_id is None or not self.has_view_permission(request):
+            raise PermissionDenied
+        attempt = self.get_object(request, unquote(object_id))
+        if attempt is None:
+            raise Http404
+        form = VerdictForm(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid() and self._decide(request, attempt, form):
+            return redirect(reverse("admin:orders_parkedattempt_change", args=[attempt.pk]))
+        exchanges = list(attempt.exchanges.all())
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Order {attempt.order} at {attempt.vendor}",
+            "opts": self.opts,
+            "attempt": attempt,
+            "lines": attempt.order_request().lines,
+            "customer": attempt.order_request().customer,
+            "exchanges": exchanges,
+            "support": support.for_vendor(attempt, exchanges),
+            "verdict": ParkedVerdict.objects.filter(attempt=attempt).select_related("by").first(),
+            "form": form if attempt.state == AttemptState.PARKED else None,
+        }
+        return TemplateResponse(request, "admin/orders/parkedattempt/decide.html", context, status=422 if request.method == "POST" else 200)
+
+    def _decide(self, request: HttpRequest, attempt: ParkedAttempt, form: VerdictForm) -> bool:
+        assert isinstance(request.user, User)
+        try:
+            form.give(attempt, request.user)
+        except Refusal as refusal:
+            form.add_error(None, str(refusal))
+            return False
+        self.log_change(request, attempt, f"{form.cleaned_data['verdict']}: {form.cleaned_data['reason']}")
+        messages.success(request, "Decided. The portal goes on by itself.")
+        return True
