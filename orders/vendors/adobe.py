@@ -65,7 +65,7 @@ LONGEST_REFERENCE = 35
 FILLED, OPEN, FAILED_SILENTLY = "1000", "1002", "1004"
 # 1010 to 1026 say why: address, blocked, duplicate, distributor, reseller or customer inactive, customer unknown.
 FAILED = frozenset({FAILED_SILENTLY, "1008", "1010", "1012", "1014", "1020", "1022", "1024", "1026"})
-EXISTS = "1127"
+EXISTS, IN_PROCESS = "1127", "4122"
 # The gateway's word on our API key and token; nothing was passed on.
 NOT_LET_IN = frozenset({"4115", "4116", "4117"})
 SEGMENTS = {"education": "EDU", "government": "GOV"}
@@ -285,8 +285,8 @@ class AdobeMarketplace:
                 raise MustPark(f"The vendor answers the same error to this order again and again: {doubt}.")
             raise OutcomeUnknown(doubt)
         meaning = self._meaning(answer)
-        may_yet_come = was_sent or (meaning is not None and meaning.kind is MeaningKind.LOOK)
-        if may_yet_come and journal.age(ORDER) < SETTLES:
+        is_vague = refusal_of(answer).code == IN_PROCESS or (meaning is not None and meaning.kind is MeaningKind.LOOK)
+        if (was_sent or is_vague) and journal.age(ORDER) < SETTLES:
             raise OutcomeUnknown(doubt)
         raise self._no(answer)
 

@@ -15,8 +15,6 @@ from orders.vendors.contract import (
     Connector,
     CustomerRequest,
     LineRequest,
-    Meaning,
-    MeaningKind,
     Meanings,
     OrderRequest,
     OutcomeUnknown,
@@ -91,7 +89,7 @@ class Kit:
 
     def journal(self, vendor: Sandbox, tenant: str = "") -> MemoryJournal:
         with closing(self.connect(vendor)) as connector:
-            return MemoryJournal(connector, tenant)
+            return MemoryJournal(connector.decides, tenant)
 
     def order(self, *quantities: int, offer: str = "", **customer: str) -> OrderRequest:
         product, sku = self.offer
@@ -190,25 +188,6 @@ PARTNER_CENTER = Kit(
 
 # --- Adobe VIP Marketplace
 
-# What the catalogue says of codes that are no refusals; its own rows come first.
-_ADOBE_NOT_NOW = {
-    (500, "1124"): Meaning(MeaningKind.WAIT),
-    (400, "1127"): Meaning(MeaningKind.LOOK),
-    (400, "4122"): Meaning(MeaningKind.LOOK),
-    (400, "5122"): Meaning(MeaningKind.WAIT, timedelta(minutes=5)),
-}
-_ADOBE_REFUSED = frozenset({"1117", "1118", "1125", "2120", "2122", "2129"})
-
-
-def _adobe_meanings() -> Meanings:
-    catalogue = meanings("adobe")
-
-    def of(status: int | None, code: str) -> Meaning | None:
-        known = _ADOBE_NOT_NOW.get((status or 0, code)) or catalogue(status, code)
-        return known or (Meaning(MeaningKind.REFUSED) if status == 400 and code in _ADOBE_REFUSED else None)
-
-    return of
-
 
 def _too_many_and_not_eligible(kit: Kit) -> OrderRequest:
     return kit.order(10_001, 2129)
@@ -217,7 +196,7 @@ def _too_many_and_not_eligible(kit: Kit) -> OrderRequest:
 ADOBE = Kit(
     slug="adobe",
     tenant=ADOBE_RESELLER,
-    meanings=_adobe_meanings(),
+    meanings=meanings("adobe"),
     tokens=adobe_login.TOKENS,
     token_path="/ims/token/v3",
     writing_paths=("/v3/customers", "/v3/customers/*/orders"),

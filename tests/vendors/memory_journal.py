@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from orders.vendors.contract import Answer, AuthBroken, Call, Connector, NothingSent, new_key
+from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, new_key
 
 type Send = Callable[[Call, str], Answer]
 
@@ -23,8 +23,8 @@ class Row:
 class MemoryJournal:
     """`passed` is the time that a test let pass since; `known` are the orders of other attempts for the customer."""
 
-    def __init__(self, connector: Connector, tenant: str = "") -> None:
-        self.decides = connector.decides
+    def __init__(self, decides: Callable[[str, Answer], bool], tenant: str = "") -> None:
+        self.decides = decides
         self.rows: list[Row] = []
         self.tenant_ref = tenant
         self.adopted_refs: tuple[str, ...] = ()

@@ -19,24 +19,39 @@ import pytest
 
 from orders.vendors.contract import Answer, AuthBroken, Busy, Call, MustPark, OutcomeUnknown, Phase, Rejected
 from orders.vendors.http import ForbiddenAddress
-from orders.vendors.sandbox.faults import ACTIONS_WITH_ARGUMENT, PLAIN_ACTIONS
+from orders.vendors.sandbox.answers import SHAPES
+from orders.vendors.sandbox.faults import ACTIONS_WITH_ARGUMENT, EVENT_ACTIONS, PLAIN_ACTIONS
 from tests.harness.sandbox import CLIENT_SECRET, Sandbox
 from tests.vendors.kits import KITS, Kit
 from tests.vendors.memory_journal import MemoryJournal, Send
 
-EXAMPLES = {"NNN": "500", "HTTP/CODE": "400/9999", "SECONDS": "1", "PT5S": "PT0.1S"}
-# The vendor's own error with a 4xx is a no when nothing was bought; everything else is none.
-NOES = frozenset({"code", "text", "nul"})
-FOR_TOKENS = "token:invalid_grant"
+# An action that the sandbox documents with a placeholder, and one to try; the others are tried as they are documented.
+EXAMPLES = {
+    "status:NNN": ("status:500", "status:503", "status:429", "status:408", "status:409"),
+    "status_after_commit:NNN": ("status_after_commit:500", "status_after_commit:429"),
+    "code:HTTP/CODE": ("code:400/9999", "code:500/9999"),
+    "429:SECONDS": ("429:1",),
+    "delay:PT5S": ("delay:PT0.1S",),
+    "drip:SECONDS": ("drip:0.1",),
+    "drip_headers:SECONDS": ("drip_headers:0.1",),
+    "huge:BYTES": ("huge:2000000",),
+    "gzip_bomb:BYTES": ("gzip_bomb:2000000",),
+    "redirect:URL": ("redirect:http://169.254.169.254/",),
+    "shape:N:HTTP/CODE": tuple(f"shape:{shape}:{status}/9999" for shape in SHAPES for status in (400, 503)),
+}
+# What leaves our patience to end the call.
+ENDLESS = ("hold", "hang", "drip")
 
 
-def _actions() -> Iterator[str]:
-    """Every fault that the sandbox knows, with an example of its argument."""
-    yield from (action for action in PLAIN_ACTIONS if action != FOR_TOKENS)
-    for action in ACTIONS_WITH_ARGUMENT:
-        kind, _, argument = action.partition(":")
-        yield f"{kind}:{EXAMPLES.get(argument, argument)}"
-    yield from ("status:503", "status:429", "status:409", "status:302", "status_after_commit:400")
+def faults() -> list[str]:
+    """Every fault of a call that the sandbox knows."""
+    documented = [action for action in PLAIN_ACTIONS if action not in EVENT_ACTIONS and not action.startswith("token:")]
+    return documented + [example for action in ACTIONS_WITH_ARGUMENT for example in EXAMPLES.get(action, (action,))]
+
+
+def is_no(fault: str) -> bool:
+    """An error with a code and a 4xx status is a no, when nothing was bought; everything else is none."""
+    return fault.partition(":")[0] in {"text", "nul", "lone_surrogate"} or "400/9999" in fault
 
 
 per_kit = pytest.mark.parametrize("kit", KITS, ids=lambda kit: kit.slug)
@@ -131,8 +146,7 @@ def test_the_vendors_text_arrives_as_it_was_sent(vendor: Sandbox, kit: Kit) -> N
 def test_a_word_that_we_do_not_know_is_no_verdict(vendor: Sandbox, kit: Kit) -> None:
     order, journal = kit.order(5), kit.journal(vendor)
     kit.follow(vendor, order, journal)
-    unheard = Unheard(kit.connect(vendor), journal)
-    snapshot = kit.advance(vendor, order, unheard)
+    snapshot = kit.advance(vendor, order, Unheard(journal))
     assert (snapshot.phase, snapshot.bought, snapshot.refusals) == (Phase.UNKNOWN, (), ())
     assert "quantum_flux" in snapshot.raw_status
 
@@ -140,9 +154,8 @@ def test_a_word_that_we_do_not_know_is_no_verdict(vendor: Sandbox, kit: Kit) -> 
 class Unheard(MemoryJournal):
     """Goes on where another journal stopped, with a vendor whose orders have a status that nobody documented."""
 
-    def __init__(self, connector: Any, before: MemoryJournal) -> None:
-        connector.close()
-        super().__init__(connector, before.tenant_ref)
+    def __init__(self, before: MemoryJournal) -> None:
+        super().__init__(before.decides, before.tenant_ref)
         self.rows = before.rows
 
     def read(self, step: str, call: Call, send: Send) -> Answer:
@@ -159,16 +172,16 @@ def _unheard(value: Any) -> Any:
 # --- what the network does
 
 
-@pytest.mark.parametrize("fault", list(_actions()))
+@pytest.mark.parametrize("fault", faults())
 @pytest.mark.parametrize(("kit", "path"), STEPS)
 def test_a_fault_at_any_step_never_buys_twice_and_never_reads_as_a_no(vendor: Sandbox, kit: Kit, path: str, fault: str) -> None:
     """A doubt is asked again with the same key; a busy vendor (nothing bought) is left to a new attempt."""
     vendor.faults(fault, method="POST", path=path)
-    deadline = 2.0 if fault.startswith("hold") else 20.0
+    deadline = 2.0 if fault.startswith(ENDLESS) else 20.0
     try:
         kit.buy(vendor, kit.order(5), deadline_seconds=deadline)
     except Rejected:
-        assert fault.partition(":")[0] in NOES | {"status_after_commit"} or fault == "status:409"
+        assert is_no(fault)
         assert kit.purchases(vendor.ledger()) == [], f"{fault} read as a no, and the order was bought."
         return
     ledger = vendor.ledger()
@@ -232,7 +245,7 @@ def test_a_login_service_that_stutters_sends_nothing_and_pauses_no_account(vendo
 def test_a_refused_login_is_no_orders_fault(vendor: Sandbox, kit: Kit) -> None:
     with pytest.raises(AuthBroken):
         kit.advance(vendor, kit.order(5), kit.journal(vendor), client_secret="wrong")
-    vendor.faults(FOR_TOKENS, method="POST", path=kit.token_path)
+    vendor.faults("token:invalid_grant", method="POST", path=kit.token_path)
     with pytest.raises(AuthBroken):
         kit.advance(vendor, kit.order(5), kit.journal(vendor))
     assert vendor.ledger()["now"]
