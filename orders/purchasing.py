@@ -186,7 +186,8 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
             lease_until=now + timedelta(seconds=settings.PURCHASE_LEASE_SECONDS),
             sent_at=(attempt.sent_at or now) if is_new else attempt.sent_at,
         )
-        if won and is_new:
+        if won and not attempt.must_look and attempt.state in {AttemptState.PREPARED, AttemptState.UNKNOWN}:
+            # Also for one in doubt: its worker may have died before it sent anything, or wrote the number outside.
             number = epoch.count_sent()
     if not won:
         return None
