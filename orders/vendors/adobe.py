@@ -157,16 +157,18 @@ class AdobeMarketplace:
             if journal.age(CUSTOMER) > KEY_LIFETIME - RESEND_MARGIN:
                 raise Busy(Refusal("", None, "The customer was sent days ago and was not created."))
             answer = self._write(CUSTOMER, Call("POST", "/v3/customers", self._customer_body(order)), journal)
-        is_created = answer.status < 300 and self.decides(CUSTOMER, answer)
-        tenant = text(parsed(answer), CREATED[CUSTOMER]) if is_created else self._find_customer(order, journal)
+        tenant = text(parsed(answer), CREATED[CUSTOMER]) if answer.status < 300 else ""
+        is_open = not self.decides(CUSTOMER, answer) or refusal_of(answer).code == EXISTS
+        if not tenant and is_open:
+            tenant = self._find_customer(order, journal)
         if not tenant:
-            raise self._not_created(answer, journal)
+            raise self._not_created(answer, journal, is_open=is_open)
         journal.remember_tenant(tenant)
         return tenant
 
-    def _not_created(self, answer: Answer, journal: Journal) -> VendorError:
-        """What it means that there is no such customer after this answer."""
-        if self.decides(CUSTOMER, answer) or refusal_of(answer).code == EXISTS:
+    def _not_created(self, answer: Answer, journal: Journal, *, is_open: bool) -> VendorError:
+        """What it means that there is no such customer. One that exists and that we may not see is a no."""
+        if not is_open or refusal_of(answer).code == EXISTS:
             return Rejected(_refusals(answer))
         is_over = can_decide(answer.status) or journal.age(CUSTOMER) > SETTLES
         if answer.status == 429 or (answer.status >= 400 and is_over and is_own_error(answer)):
@@ -369,13 +371,11 @@ class AdobeMarketplace:
         return self._listed("list orders", f"/v3/customers/{quote(tenant)}/orders", query, journal)
 
     def _listed(self, step: str, path: str, query: dict[str, str], journal: Journal) -> Iterator[dict[str, Any]]:
-        """Every row of a list, page by page. One that can't be read is not an empty one."""
+        """Every row of a list, page by page. One that can't be read, or that is refused, is not an empty one."""
         offset = 0
         while True:
             answer = self._read(step, Call("GET", f"{path}?{urlencode(query | {'offset': str(offset)})}"), journal)
             page = parsed(answer)
-            if answer.status >= 400 and not _in_doubt(journal):
-                raise self._no(answer)
             if answer.status != 200 or not isinstance(page.get("items"), list):
                 raise _unasked(f"{answer.status} to {step}", journal)
             rows = items(page, "items")

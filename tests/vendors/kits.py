@@ -51,7 +51,7 @@ class Kit:
     tokens: dict[str, tuple[str, float]]
     token_path: str
     writing_paths: tuple[str, ...]  # every call that changes something, the one that buys last
-    listing_path: str  # where find looks
+    listing_paths: tuple[str, ...]  # where find looks for the customer and for his orders
     key_header: str  # what the vendor recognises a repeat by
     try_header: str  # what must be new on every try
     key_life: timedelta  # longer than the vendor knows an unanswered purchase
@@ -164,7 +164,7 @@ PARTNER_CENTER = Kit(
     tokens=microsoft_login.TOKENS,
     token_path="*/oauth2/token",
     writing_paths=("/v1/customers", "*/carts", "*/checkout"),
-    listing_path="*/orders",
+    listing_paths=("/v1/customers", "*/orders"),
     key_header="ms-requestid",
     try_header="ms-correlationid",
     key_life=timedelta(days=8),
@@ -200,7 +200,7 @@ ADOBE = Kit(
     tokens=adobe_login.TOKENS,
     token_path="/ims/token/v3",
     writing_paths=("/v3/customers", "/v3/customers/*/orders"),
-    listing_path="/v3/customers/*/orders",
+    listing_paths=("/v3/resellers/*/customers", "/v3/customers/*/orders"),
     key_header="x-correlation-id",
     try_header="x-request-id",
     key_life=timedelta(days=11),

@@ -110,7 +110,6 @@ def test_a_definite_no_is_told_with_its_code_and_line_and_nothing_is_bought(vend
     with pytest.raises(Rejected) as caught:
         kit.follow(vendor, kit.order(*case.quantities, offer=case.offer, **case.customer), kit.journal(vendor))
     assert refusals(caught) == list(case.told)
-    assert all(refusal.raw or not refusal.text for refusal in caught.value.refusals)
     assert kit.purchases(vendor.ledger()) == []
 
 
@@ -192,7 +191,7 @@ def test_a_fault_at_any_step_never_buys_twice_and_never_reads_as_a_no(vendor: Sa
 @per_kit
 def test_two_faults_in_a_row_at_the_call_that_buys_buy_once(vendor: Sandbox, kit: Kit) -> None:
     vendor.faults("drop_after_commit", method="POST", path=kit.buying_path)
-    vendor.faults("status:500", method="POST", path=kit.buying_path, times=2, after=1)
+    vendor.faults("status:500", method="POST", path=kit.buying_path, times=2)
     assert kit.buy(vendor, kit.order(5)).phase is Phase.DONE
     assert len(kit.purchases(vendor.ledger())) == 1
 
@@ -319,13 +318,18 @@ def test_find_ignores_the_orders_of_other_attempts_and_parks_when_two_fit(vendor
 
 @per_kit
 def test_a_list_that_can_not_be_read_does_not_say_that_nothing_was_bought(vendor: Sandbox, kit: Kit) -> None:
+    """Nor that the vendor refused: after a restored backup nothing else is known of what was sent."""
     order, journal = kit.order(5), kit.journal(vendor)
-    kit.follow(vendor, order, journal)
+    bought = kit.follow(vendor, order, journal)
     pass_time(vendor, kit, journal, timedelta(minutes=20))
-    for fault in ("truncate", "empty", "bad_json", "html502", "drop_after_commit", "status:500"):
-        vendor.faults(fault, method="GET", path=kit.listing_path)
-        with closing(kit.connect(vendor)) as connector, pytest.raises((OutcomeUnknown, Busy)):
-            connector.find(order, kit.journal(vendor, journal.tenant_ref), datetime.now(UTC) - timedelta(minutes=1))
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    with closing(kit.connect(vendor)) as connector:
+        for path in kit.listing_paths:
+            for fault in ("truncate", "empty", "bad_json", "html502", "drop_after_commit", "status:500", "code:404/9999", "code:403/9999"):
+                vendor.faults(fault, method="GET", path=path)
+                with pytest.raises((OutcomeUnknown, Busy)):
+                    connector.find(order, kit.journal(vendor), start)
+        assert connector.find(order, kit.journal(vendor), start) == bought.order_refs
 
 
 @per_kit
