@@ -100,7 +100,11 @@ def _converse(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJo
     except Rejected as error:
         record_refused(attempt, error.refusals)
     except Busy as error:
-        record_busy(attempt, error)
+        if attempt.must_look:
+            # Not even asked what an earlier life of the database bought: the attempt is not over, and no other one begins.
+            hold(attempt, error.retry_after or timedelta(seconds=settings.HELD_SECONDS), journal)
+        else:
+            record_busy(attempt, error)
     except AuthBroken as error:
         record_auth_broken(attempt, str(error), journal)
     except MustPark as error:
