@@ -250,6 +250,26 @@ def test_a_fault_at_any_step_never_buys_twice_and_never_reads_as_a_no(
     assert len(ledger["customers"]) == 1
 
 
+@pytest.mark.parametrize("fault", ["empty", "bad_json"])
+def test_a_look_up_that_cannot_be_read_does_not_say_that_the_offer_is_gone(
+    vendor: Sandbox, connector: partner_center.PartnerCenter, fault: str
+) -> None:
+    vendor.faults(fault, method="GET", path="/v1/products/*")
+    with pytest.raises(Busy):
+        connector.advance(an_order(5), MemoryJournal(connector))
+
+
+@pytest.mark.parametrize("fault", ["empty", "bad_json"])
+def test_a_list_of_orders_that_cannot_be_read_does_not_prove_that_nothing_was_bought(
+    vendor: Sandbox, connector: partner_center.PartnerCenter, fault: str
+) -> None:
+    """A no that the catalogue does not know counts only after a look; the look has to be one."""
+    vendor.faults("code:400/777777", method="POST", path=CHECKOUT)
+    vendor.faults(fault, method="GET", path="/v1/customers/*/orders")
+    with pytest.raises(OutcomeUnknown):
+        connector.advance(an_order(5), MemoryJournal(connector))
+
+
 def test_a_repeat_uses_the_same_key_and_a_new_attempt_another(vendor: Sandbox, connector: partner_center.PartnerCenter) -> None:
     order = an_order(5)
     vendor.faults("drop_before_commit", method="POST", path=CHECKOUT)
