@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from orders import clock as portal_clock
 from orders.models import Incident, Order, VendorAccount
-from orders.vendors import partner_center
+from orders.vendors import microsoft_login
 from tests.harness.clock import Clock
 from tests.harness.databases import Database
 from tests.harness.sandbox import Sandbox
@@ -86,7 +86,7 @@ def known(vendor: Sandbox) -> list[str]:
 
 def broken(scene: Scene, mode: str, step: str) -> Cell:
     """An order that met the fault, once."""
-    partner_center._tokens.clear()
+    microsoft_login.TOKENS.clear()
     order = scene.placed(scene.microsoft(5))
     method, path = STEPS[step]
     scene.vendor.faults(mode, method=method, path=path)
