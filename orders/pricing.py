@@ -37,8 +37,8 @@ from orders.wake import wake
 
 log = logging.getLogger(__name__)
 # At most so many rows are one transaction, and fewer where that takes long: see _Pace.
-BATCH = 100
-SLOW, FAST = 0.04, 0.015  # seconds
+BATCH, LEAST = 40, 5
+SLOW, FAST = 0.03, 0.01  # seconds
 PROBLEMS_KEPT = 200
 # A list asks before it ends that many of a market's prices that earlier lists brought: both this number and one in so many;
 # or half of one segment; or that many from the end of an earlier list.
@@ -273,7 +273,8 @@ class _Pace:
 
     def _adapt(self, seconds: float) -> None:
         if seconds > SLOW:
-            self.size = max(self.size // 2, 1)
+            # Below a few rows a transaction gets no shorter, and the import only longer.
+            self.size = max(self.size // 2, min(LEAST, BATCH))
         elif seconds < FAST:
             self.size = min(self.size * 2, BATCH)
 

@@ -756,12 +756,13 @@ def test_a_list_without_loss_never_asks(world: World, file: Any) -> None:
 
 def test_a_batch_shrinks_when_the_lock_was_held_long_and_grows_again() -> None:
     pace = pricing._Pace()
-    for seconds, size in ((0.05, 50), (0.2, 25), (0.03, 25), (0.01, 50), (0.01, 100), (0.01, 100)):
+    slow, right, fast = pricing.SLOW + 0.01, (pricing.SLOW + pricing.FAST) / 2, pricing.FAST - 0.001
+    for seconds, size in ((slow, 20), (0.2, 10), (right, 10), (fast, 20), (fast, 40), (fast, 40)):
         pace._adapt(seconds)
         assert pace.size == size
     for _ in range(20):
         pace._adapt(9)
-    assert pace.size == 1
+    assert pace.size == pricing.LEAST
 
 
 @contextmanager
