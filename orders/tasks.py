@@ -2,7 +2,7 @@
 
 from django.tasks import task
 
-from orders import notices, preflight, pricing, purchasing
+from orders import hints, notices, preflight, pricing, purchasing
 
 
 @task()
@@ -13,6 +13,11 @@ def run_attempt(attempt_id: int) -> None:
 @task()
 def ask_vendors(preflight_id: int) -> None:
     preflight.perform(preflight_id)
+
+
+@task()
+def handle_vendor_events() -> None:
+    hints.handle_waiting()
 
 
 @task()

@@ -1,6 +1,19 @@
 from django.urls import path
 
-from orders.views import catalogue, customers, demo_mail, health, help, order_actions, order_form, order_list, order_page, people, settings
+from orders.views import (
+    catalogue,
+    customers,
+    demo_mail,
+    health,
+    help,
+    hooks,
+    order_actions,
+    order_form,
+    order_list,
+    order_page,
+    people,
+    settings,
+)
 
 app_name = "orders"
 urlpatterns = [
@@ -45,5 +58,6 @@ urlpatterns = [
     path("settings/invitations/<int:pk>/revoke/", people.revoke, name="invitation-revoke"),
     path("join/<str:token>/", people.join, name="join"),
     path("demo/mail/", demo_mail.sent, name="demo-mail"),
+    path("hooks/<str:token>/", hooks.hook, name="hook"),
     path("healthz", health.healthz, name="healthz"),
 ]

@@ -78,6 +78,7 @@ RULES = {
     "orders:invitation-resend": rule(Kind.SELLER_MANAGE, ACT),
     "orders:invitation-revoke": rule(Kind.SELLER_MANAGE, ACT),
     "orders:join": rule(Kind.PUBLIC, FORM),
+    "orders:hook": rule(Kind.PUBLIC, ACT),
     "orders:demo-mail": rule(Kind.SELLER_READ, READ),
 }
 # Django's own pages of the admin; all are for staff only.
@@ -119,6 +120,7 @@ ADMIN_MODELS = frozenset(
         "orders_ordernote",
         "orders_purchaseattempt",
         "orders_vendorexchange",
+        "orders_vendorevent",
         "orders_failure",
         "orders_failurereason",
         "orders_subscription",
