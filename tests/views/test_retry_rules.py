@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from orders import lifecycle
 from orders.models import FailureReason, Order
@@ -79,7 +80,7 @@ def test_staff_retry_what_is_left_to_them_and_nothing_that_can_never_succeed(cli
     client.force_login(world.staff)
     sent = {"reason": "The vendor unlocked it.", "token": "staff"}
     never = refused(world, GONE)
-    assert client.post(f"/admin/orders/order/{never.pk}/move/retry/", sent).status_code in {404, 409}
+    assert client.post(reverse("admin:orders_order_retry", args=[never.pk]), sent).status_code == 409
     assert again(never).status == OrderStatus.PROVISIONING_FAILED
     theirs = refused(world, LOCKED)
     page = HtmlPage(client.get(f"/admin/orders/order/{theirs.pk}/change/"))
