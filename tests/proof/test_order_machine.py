@@ -32,7 +32,7 @@ from tests.harness.world import (
 from tests.proof.history import History, Outcome, Sale, check
 from tests.proof.observe import Notes, content, rows_and_events
 
-EXAMPLES, STEPS = 12, 30
+EXAMPLES, STEPS = 6, 20
 REFUSED = (TransitionNotAllowed, lifecycle.Refusal)
 LINE_REFUSED = "This item was refused."
 
