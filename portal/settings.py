@@ -213,11 +213,9 @@ REWAKE_SECONDS = 3 if IS_LOCAL else 60
 EPOCH_FILE = Path(env("EPOCH_FILE", str(VAR_DIR / "epoch.json")))
 # Loopback vendors over plain http exist in the demo and the tests only.
 VENDOR_ALLOW_LOOPBACK = IS_LOCAL
-# Whose certificates sign webhooks: hosts that may be asked for one, and the organisation that it must name.
+# Whose certificates sign webhooks: hosts that may be asked for one (that of Microsoft's documentation), and the organisation it names.
 WEBHOOK_CERTIFICATE_HOSTS = frozenset(
-    host.strip().lower()
-    for host in env("WEBHOOK_CERTIFICATE_HOSTS", "api.partnercenter.microsoft.com,partnercenter.microsoft.com").split(",")
-    if host.strip()
+    host.strip().lower() for host in env("WEBHOOK_CERTIFICATE_HOSTS", "3psostorageacct.blob.core.windows.net").split(",") if host.strip()
 )
 WEBHOOK_ORGANISATION = env("WEBHOOK_ORGANISATION", "Microsoft Corporation")
 # PEM file of authorities that must have signed the certificate, in place of the system's; the demo's vendor signs by himself.

@@ -2,8 +2,13 @@
 
 import base64
 import json
+import logging
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -15,20 +20,21 @@ from django.test import Client, override_settings
 
 from orders import clock as portal_clock
 from orders import hints, hooks, lifecycle, purchasing
-from orders.models import AttemptState, CustomerTenant, Incident, Order, PurchaseAttempt, VendorAccount, VendorEvent
+from orders.models import AttemptState, CustomerTenant, Incident, PurchaseAttempt, VendorAccount, VendorEvent
 from orders.secrets import HidesLinks
 from orders.statuses import OrderStatus
-from orders.vendors import webhooks
+from orders.vendors import microsoft_login, webhooks
 from orders.vendors.contract import Answer, OutcomeUnknown, Phase, Snapshot
 from orders.vendors.webhooks import NotGenuine, Trust
-from tests.harness.portal import Portal
+from tests.harness.databases import Database
+from tests.harness.sandbox import Sandbox
 from tests.harness.world import World, again, cart_of, claimed, exchanged
 from tests.sandbox.client import Box, guid
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
-HOST = "api.partnercenter.microsoft.com"
-URL = f"https://{HOST}/webhooks/certificate.cer"
+HOST = "3psostorageacct.blob.core.windows.net"
+URL = f"https://{HOST}/cert/pcnotifications-dispatch.microsoft.com.cer"
 TENANT = "5f3b5c0e-0d5c-4a3c-9e1a-7e1f0c2b9a11"
 
 
@@ -161,8 +167,6 @@ def test_a_wrong_token_answers_like_any_missing_page_and_only_post_is_taken(worl
 
 
 def test_staff_read_the_address_and_the_events_and_no_log_holds_the_token(world: World, client: Client) -> None:
-    import logging
-
     token = hooks.token_of(world.microsoft_account)
     assert token != hooks.token_of(world.northgate_account)
     client.force_login(world.staff)
@@ -338,27 +342,57 @@ def test_many_refused_events_are_told_to_staff_once(world: World, fetched: list[
 # --- the vendor's own sender
 
 
-def test_the_vendors_own_event_arrives_is_believed_and_a_wrongly_signed_one_is_not(portal: Portal, world: World) -> None:
-    vendor = portal.sandbox
+@pytest.fixture
+def inbox(vendor: Sandbox) -> Iterator["Queue[tuple[dict[str, str], bytes]]"]:
+    """What the vendor delivers, registered with him; headers and body as they came."""
+    came: Queue[tuple[dict[str, str], bytes]] = Queue()
+
+    class Door(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Door)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     with Box(vendor.url) as box:
-        address = f"{portal.url}/hooks/{hooks.token_of(world.microsoft_account)}/"
         headers = {"Authorization": f"Bearer {box.token()}", "MS-RequestId": guid(), "MS-CorrelationId": guid()}
-        wanted = {"WebhookUrl": address, "WebhookEvents": ["subscription-updated"]}
+        wanted = {"WebhookUrl": f"http://127.0.0.1:{server.server_port}/", "WebhookEvents": ["subscription-updated"]}
         answer = box.http.post("/webhooks/v1/registration", json=wanted, headers=headers)
         assert answer.status_code == 200, answer.text
-    order = lifecycle.place(cart_of(world, world.line(world.premium_yearly)), by=world.harbour.manager)
-    _until(lambda: again(order).status == OrderStatus.COMPLETED and VendorEvent.objects.filter(state="used").exists())
-    tenant = CustomerTenant.objects.get().vendor_ref
-    assert webhooks.customer_of(bytes(VendorEvent.objects.filter(state="used").first().body)) == tenant  # type: ignore[union-attr]
-    vendor.send_event(signature="wrong", date="2026-11-26T10:00:00Z")
-    _until(lambda: VendorEvent.objects.filter(state="refused").exists())
-    assert Order.objects.count() == 1
+    yield came
+    server.shutdown()
+    server.server_close()
 
 
-def _until(is_so: Any, seconds: float = 60) -> None:
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, list(VendorEvent.objects.values("state", "detail"))
-        time.sleep(0.2)
+def test_the_vendors_own_event_is_believed_and_the_order_is_asked_about_and_completed(
+    committed_db: Database, vendor: Sandbox, world: World, inbox: "Queue[tuple[dict[str, str], bytes]]", tmp_path: Path
+) -> None:
+    microsoft_login.TOKENS.clear()
+    webhooks._kept.clear()
+    attempt = lifecycle.place(cart_of(world, world.line(world.premium_yearly)), by=world.harbour.manager).attempts.get()
+    purchasing.run(attempt.pk)
+    headers, body = inbox.get(timeout=60)
+    assert webhooks.customer_of(body) == CustomerTenant.objects.get().vendor_ref
+    PurchaseAttempt.objects.filter(pk=attempt.pk).update(next_action_at=portal_clock.now() + timedelta(hours=1))
+    authority = tmp_path / "authority.pem"
+    authority.write_text(vendor.authority())
+    with override_settings(WEBHOOK_AUTHORITIES=str(authority)):
+        send(world.microsoft_account, body, headers)
+        hints.handle_waiting()
+        assert VendorEvent.objects.get().state == "used", VendorEvent.objects.get().detail
+        assert is_due(attempt)
+        purchasing.run(attempt.pk)
+        assert again(attempt.order).status == OrderStatus.COMPLETED
+        # Wrongly signed, signed by a stranger, and with an address that is not the vendor's.
+        for number, wrong in enumerate(
+            [{"signature": "wrong"}, {"certificate": "other"}, {"certificateUrl": "https://10.0.0.1/x"}], start=1
+        ):
+            vendor.send_event(date=f"2026-11-26T10:00:0{number}Z", **wrong)
+            headers, body = inbox.get(timeout=60)
+            send(world.microsoft_account, body, headers)
+        hints.handle_waiting()
+    assert VendorEvent.objects.filter(state="refused").count() == 3
+    webhooks._kept.clear()

@@ -51,12 +51,11 @@ def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue, form: Fl
         return HttpResponse(status=204, headers={"HX-Redirect": reverse("orders:order-detail", args=[shown.order.number])})
     if not shown.place:
         return conflict(request, shown.order, shown.place.reason)
-    context = {
-        "shown": shown,
-        "order": shown.order,
-        "token": submissions.new_token(),
-        "vendor_check": asking.of(shown.order, catalogue),
-    }
+    vendor_check = asking.of(shown.order, catalogue)
+    if request.htmx and vendor_check and vendor_check.is_waiting:
+        # Nothing new: what holds the focus stays.
+        return HttpResponse(status=204)
+    context = {"shown": shown, "order": shown.order, "token": submissions.new_token(), "vendor_check": vendor_check}
     if request.htmx:
         return render(request, "orders/_vendor_check.html", context | {"is_part": True})
     _tax_of_today(shown.order)
