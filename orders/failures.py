@@ -78,7 +78,7 @@ class Explanation:
     def code_line(self) -> str:
         """Code and HTTP status, as support asks for them: “3000 · HTTP 400”."""
         status = f"HTTP {self.failure.http_status}" if self.failure.http_status else ""
-        return " · ".join(part for part in (self.failure.code, status) if part)
+        return " · ".join(part for part in (self.failure.vendor_code, status) if part)
 
     @property
     def attempt_number(self) -> int:

@@ -33,19 +33,32 @@ class SendsHeld(Exception):
     """Only questions may go to this vendor now: his kill switch is on, or a backup was restored. Nothing was sent."""
 
 
-class AttemptJournal:
+class _Listener:
+    """Sends, and tells how the vendor took the last call, for the account's breaker."""
+
+    def __init__(self) -> None:
+        self.vendor_failed = False
+        self.asked_to_wait: timedelta | None = None
+
+    def _send(self, send: Callable[[Call, str], Answer], call: Call, key: str) -> Answer:
+        self.vendor_failed, self.asked_to_wait = True, None
+        answer = send(call, key)
+        self.vendor_failed = answer.status >= 500 or answer.status == 408
+        self.asked_to_wait = retry_after(answer) if answer.status in {429, 503} else None
+        return answer
+
+
+class AttemptJournal(_Listener):
     """See vendors.contract.Journal. Must be used outside a transaction. `decides` is the connector's.
 
-    `may_write` False lets no call leave that could change something. `vendor_failed` and `asked_to_wait` tell how the vendor
-    answered the last call, for the account's breaker.
+    `may_write` False lets no call leave that could change something.
     """
 
     def __init__(self, attempt: PurchaseAttempt, decides: Callable[[str, Answer], bool] | None = None, *, may_write: bool = True) -> None:
+        super().__init__()
         self._attempt = attempt
         self._decides = decides or (lambda step, answer: can_decide(answer.status))
         self._may_write = may_write
-        self.vendor_failed = False
-        self.asked_to_wait: timedelta | None = None
 
     def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
         if (stored := self.answered(step)) is not None:
@@ -173,14 +186,6 @@ class AttemptJournal:
         self._keep(step, call, key, Kind.ANSWER, answer=answer, is_write=True)
         return answer
 
-    def _send(self, send: Callable[[Call, str], Answer], call: Call, key: str) -> Answer:
-        """Send, and remember how the vendor took it."""
-        self.vendor_failed, self.asked_to_wait = True, None
-        answer = send(call, key)
-        self.vendor_failed = answer.status >= 500 or answer.status == 408
-        self.asked_to_wait = retry_after(answer) if answer.status in {429, 503} else None
-        return answer
-
     def _keep(self, step: str, call: Call, key: str, kind: str, *, answer: Answer | None = None, body: bytes = b"", is_write: bool) -> None:
         VendorExchange.objects.create(
             attempt=self._attempt,
@@ -199,6 +204,50 @@ class AttemptJournal:
 
     def _exchanges(self, step: str) -> models.QuerySet[VendorExchange]:
         return self._attempt.exchanges.filter(step=step[:60]).order_by("id")
+
+
+class QuestionJournal(_Listener):
+    """For a conversation without a purchase (contract.Journal): reads are sent and not kept, whatever they say; nothing is written."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__()
+        self._tenant = tenant
+
+    def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
+        raise SendsHeld(step)
+
+    def read(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
+        return self._send(send, call, new_key())
+
+    def answered(self, step: str) -> Answer | None:
+        return None
+
+    def was_sent(self, step: str) -> bool:
+        return False
+
+    def first_sent(self, step: str) -> datetime | None:
+        return None
+
+    def age(self, step: str) -> timedelta:
+        return timedelta()
+
+    def adopted(self) -> tuple[str, ...]:
+        return ()
+
+    def adopt(self, refs: tuple[str, ...]) -> None:
+        raise SendsHeld("adopt")
+
+    def known_orders(self) -> frozenset[str]:
+        return frozenset()
+
+    def tenant(self) -> str:
+        return self._tenant
+
+    def remember_tenant(self, tenant_ref: str) -> None:
+        self._tenant = tenant_ref
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return ()
 
 
 def _begin_of(day: date | None, zone: ZoneInfo) -> datetime | None:

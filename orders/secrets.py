@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 
-LINK = re.compile(r"/join/[^/\s'\"?]+")
+LINK = re.compile(r"/(join|hooks)/[^/\s'\"?]+")
 
 
 def _cipher() -> MultiFernet:
@@ -36,6 +36,6 @@ class HidesLinks(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        if "/join/" in text:
-            record.msg, record.args = LINK.sub("/join/…", text), ()
+        if "/join/" in text or "/hooks/" in text:
+            record.msg, record.args = LINK.sub(r"/\1/…", text), ()
         return True

@@ -2,12 +2,22 @@
 
 from django.tasks import task
 
-from orders import notices, pricing, purchasing
+from orders import hints, notices, preflight, pricing, purchasing
 
 
 @task()
 def run_attempt(attempt_id: int) -> None:
     purchasing.run(attempt_id)
+
+
+@task()
+def ask_vendors(preflight_id: int) -> None:
+    preflight.perform(preflight_id)
+
+
+@task()
+def handle_vendor_events() -> None:
+    hints.handle_waiting()
 
 
 @task()

@@ -1,6 +1,19 @@
 from django.urls import path
 
-from orders.views import catalogue, customers, demo_mail, health, help, order_actions, order_form, order_list, order_page, people, settings
+from orders.views import (
+    catalogue,
+    customers,
+    demo_mail,
+    health,
+    help,
+    hooks,
+    order_actions,
+    order_form,
+    order_list,
+    order_page,
+    people,
+    settings,
+)
 
 app_name = "orders"
 urlpatterns = [
@@ -12,6 +25,7 @@ urlpatterns = [
     path("orders/<str:number>/", order_page.detail, name="order-detail"),
     path("orders/<str:number>/edit/", order_form.edit, name="order-edit"),
     path("orders/<str:number>/place/", order_actions.place, name="order-place"),
+    path("orders/<str:number>/check/", order_actions.check, name="order-check"),
     path("orders/<str:number>/retry/", order_actions.retry, name="order-retry"),
     path("orders/<str:number>/close/", order_actions.close, name="order-close"),
     path("orders/<str:number>/delete/", order_actions.delete, name="order-delete"),
@@ -44,5 +58,6 @@ urlpatterns = [
     path("settings/invitations/<int:pk>/revoke/", people.revoke, name="invitation-revoke"),
     path("join/<str:token>/", people.join, name="join"),
     path("demo/mail/", demo_mail.sent, name="demo-mail"),
+    path("hooks/<str:token>/", hooks.hook, name="hook"),
     path("healthz", health.healthz, name="healthz"),
 ]

@@ -213,6 +213,17 @@ REWAKE_SECONDS = 3 if IS_LOCAL else 60
 EPOCH_FILE = Path(env("EPOCH_FILE", str(VAR_DIR / "epoch.json")))
 # Loopback vendors over plain http exist in the demo and the tests only.
 VENDOR_ALLOW_LOOPBACK = IS_LOCAL
+# Whose certificates sign webhooks: hosts that may be asked for one, and the organisation that it must name.
+WEBHOOK_CERTIFICATE_HOSTS = frozenset(
+    host.strip().lower()
+    for host in env("WEBHOOK_CERTIFICATE_HOSTS", "api.partnercenter.microsoft.com,partnercenter.microsoft.com").split(",")
+    if host.strip()
+)
+WEBHOOK_ORGANISATION = env("WEBHOOK_ORGANISATION", "Microsoft Corporation")
+# PEM file of authorities that must have signed the certificate, in place of the system's; the demo's vendor signs by himself.
+WEBHOOK_AUTHORITIES = env("WEBHOOK_AUTHORITIES", "")
+# So many refused events of an account in an hour are told to staff.
+WEBHOOK_REFUSALS_TOLD = 10
 # Whole seconds that the demo and the tests add to the clock; the sandbox vendor reads the same file.
 CLOCK_FILE = VAR_DIR / "clock" if IS_LOCAL else None
 

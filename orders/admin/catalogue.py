@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 
-from orders import clock, pricing
+from orders import clock, hooks, pricing
 from orders.admin.site import StaffAdmin, StaffInline, staff_page
 from orders.models import AccountHealth, Offer, Price, PriceList, Vendor, VendorAccount
 
@@ -158,10 +158,17 @@ class VendorAccountAdmin(StaffAdmin):
                 "description": "Empty for a vendor without an API.",
             },
         ),
+        (
+            "Events",
+            {
+                "fields": ("webhook_address",),
+                "description": "The vendor tells us there that something changed, and the portal asks at once.",
+            },
+        ),
         ("Pause", {"fields": ("is_paused", "paused_reason")}),
         ("Limits", {"fields": ("calls_per_minute", "parallel_calls", "breaker_failures", "breaker_seconds", "answers_now")}),
     )
-    readonly_fields = ("answers_now",)
+    readonly_fields = ("answers_now", "webhook_address")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Whose account it is stays, once something was ordered with it: customers' tenants belong to it for good."""
@@ -175,6 +182,10 @@ class VendorAccountAdmin(StaffAdmin):
         if health.down_since:
             return f"Has not answered since {health.down_since:%Y-%m-%d %H:%M} UTC; asked again by itself."
         return "Answers."
+
+    @admin.display(description="Address to register")
+    def webhook_address(self, account: VendorAccount) -> str:
+        return hooks.address_of(account) if account.pk and account.vendor.capabilities.has_api else "None."
 
     @method_decorator(sensitive_post_parameters("new_secret", "new_refresh_token"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -226,7 +237,7 @@ class UploadForm(UploadFormBase):
     file = forms.FileField(help_text="Microsoft’s licence price list as downloaded (CSV), unpacked.")
     skip_bad_rows = forms.BooleanField(required=False, help_text="Import the good rows even if others can’t be read.")
     allow_ending = forms.BooleanField(
-        required=False, help_text="Import the list even if more than half of the prices of a market that it covers end."
+        required=False, help_text="Import the list even if it ends so many prices that the file may have been cut off."
     )
 
     class Meta:

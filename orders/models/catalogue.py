@@ -252,6 +252,16 @@ class Price(models.Model):
         return ended_by.finished_at if ended_by and ended_by.state == PriceList.State.CURRENT else None
 
     @property
+    def over_at(self) -> datetime | None:
+        """The first instant at which it does not hold any more: its own end, or earlier when a newer list ended it."""
+        return min((at for at in (self.withdrawn_at, self.valid_to) if at), default=None)
+
+    @property
+    def never_began(self) -> bool:
+        """Was it withdrawn, or replaced, before its first day?"""
+        return self.withdrawn_at is not None and self.valid_from is not None and self.withdrawn_at <= self.valid_from
+
+    @property
     def unit_cost(self) -> Decimal:
         """What we pay for one unit and one billing period, in `currency`."""
         return money.unit_price(self.term_cost, self.term, self.billing_cycle, self.currency)

@@ -91,24 +91,7 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
         """
         last = self.filter(order=order, vendor=vendor).aggregate(last=Max("number"))["last"] or 0
         reference = secrets.token_hex(16)
-        request = OrderRequest(
-            reference=reference,
-            currency=order.currency,
-            customer=order.customer.as_request(),
-            lines=tuple(
-                LineRequest(
-                    number=line.position,
-                    product_id=line.offer.product_id,
-                    sku_id=line.offer.sku_id,
-                    title=line.title,
-                    quantity=line.quantity,
-                    term=line.term,
-                    billing_cycle=line.billing_cycle,
-                    segment=line.offer.segment,
-                )
-                for line in lines
-            ),
-        )
+        request = request_of(order, lines, reference)
         body = json.dumps(asdict(request), sort_keys=True, separators=(",", ":")).encode()
         return self.create(
             order=order,
@@ -124,6 +107,28 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
             created_at=at,
             must_look=must_look,
         )
+
+
+def request_of(order: Order, lines: list[OrderLine], reference: str) -> OrderRequest:
+    """What is wanted of one vendor, as the order and its customer are now."""
+    return OrderRequest(
+        reference=reference,
+        currency=order.currency,
+        customer=order.customer.as_request(),
+        lines=tuple(
+            LineRequest(
+                number=line.position,
+                product_id=line.offer.product_id,
+                sku_id=line.offer.sku_id,
+                title=line.title,
+                quantity=line.quantity,
+                term=line.term,
+                billing_cycle=line.billing_cycle,
+                segment=line.offer.segment,
+            )
+            for line in lines
+        ),
+    )
 
 
 class PurchaseAttempt(models.Model):
@@ -304,6 +309,12 @@ class Failure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.text[:60]}".strip()
+
+    @property
+    def vendor_code(self) -> str:
+        """The code as the vendor's. Of one without an API it is ours: the reason that staff chose."""
+        by_hand = self.attempt.vendor_id and not self.attempt.vendor.capabilities.has_api
+        return "" if by_hand else self.code
 
 
 class StaffVerdict(models.Model):

@@ -29,6 +29,15 @@ def parsed(answer: Answer) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
+def is_json(answer: Answer) -> bool:
+    """Whether the body can be read at all; an empty, cut-off or foreign one can't."""
+    try:
+        json.loads(answer.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def items(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """The objects in a list; empty when there is no such list."""
     found = data.get(key)

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from orders.vendors import microsoft_login
-from orders.vendors.answers import busy, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
+from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
 from orders.vendors.contract import (
     Answer,
     AuthBroken,
@@ -494,7 +494,9 @@ class PartnerCenter:
             if _in_doubt(journal):
                 raise OutcomeUnknown(str(error)) from error
             raise Busy(Refusal("", None, str(error))) from error
-        if not can_decide(answer.status):
+        # A success that can't be read says nothing, least of all that something is not there.
+        is_broken = answer.status == 200 and call.method != "HEAD" and not is_json(answer)
+        if is_broken or not can_decide(answer.status):
             if _in_doubt(journal):
                 raise OutcomeUnknown(f"{answer.status} to {step}")
             raise busy(answer)

@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_fsm import TransitionNotAllowed
 
-from orders import checklist, lifecycle, permissions, pricing, submissions
+from orders import asking, checklist, lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
-from orders.forms.notes import CloseForm, NoteForm
+from orders.forms.notes import CloseForm, FloorForm, NoteForm
 from orders.lifecycle import Refusal
 from orders.models import Order
 from orders.progress import Shown, show
@@ -24,30 +24,71 @@ from orders.views.refusals import conflict, other_content
 @require_http_methods(["GET", "HEAD", "POST"])
 def place(request: SellerRequest, number: str) -> HttpResponse:
     """GET: the review page, the last one before the step that can't be undone. POST: place the order."""
-    shown = _shown(request, scoped(request, number))
+    catalogue = Catalogue()
+    shown = show(scoped(request, number), request.membership, catalogue)
     if request.method != "POST":
-        if not permissions.can_write(request.membership):
-            return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
-        if not shown.place:
-            return conflict(request, shown.order, shown.place.reason)
-        checks = checklist.of(shown.order)
-        context = {
-            "shown": shown,
-            "order": shown.order,
-            "lines": grouped(shown.order),
-            "checks": checks,
-            "blocked": any(check.blocks for check in checks),
-            "token": submissions.new_token(),
-            "cancel_days": _cancel_days(shown.order),
-        }
-        return render(request, "orders/order_review.html", context)
+        return _review(request, shown, catalogue)
+    form = FloorForm(request.POST)
+    floor = permissions.floor_of(shown.order, request.membership)
+    if shown.place and floor and floor.may_pass and not form.is_valid():
+        return _review(request, shown, catalogue, form, status=422)
 
     def work() -> str:
         if blocked := next((check for check in checklist.of(shown.order) if check.blocks), None):
             raise Refusal(f"Not placed. {blocked.text}")
-        order = lifecycle.place(shown.order, by=request.user)
+        order = lifecycle.place(shown.order, by=request.user, reason=form.cleaned_data["reason"] if form.is_valid() else "")
         messages.success(request, f"Order {order.number} is on its way to the vendor.")
         return reverse("orders:order-detail", args=[order.number])
+
+    return _act(request, shown, shown.place, work)
+
+
+def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue, form: FloorForm | None = None, status: int = 200) -> HttpResponse:
+    """The page; htmx, which asks while the vendors are being asked, gets their part of it only."""
+    if not permissions.can_write(request.membership):
+        return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
+    if not shown.place and request.htmx:
+        return HttpResponse(status=204, headers={"HX-Redirect": reverse("orders:order-detail", args=[shown.order.number])})
+    if not shown.place:
+        return conflict(request, shown.order, shown.place.reason)
+    context = {
+        "shown": shown,
+        "order": shown.order,
+        "token": submissions.new_token(),
+        "vendor_check": asking.of(shown.order, catalogue),
+    }
+    if request.htmx:
+        return render(request, "orders/_vendor_check.html", context | {"is_part": True})
+    _tax_of_today(shown.order)
+    checks = checklist.of(shown.order)
+    context |= {
+        "lines": grouped(shown.order),
+        "checks": checks,
+        "blocked": any(check.blocks for check in checks),
+        "floor": permissions.floor_of(shown.order, request.membership),
+        "form": form or FloorForm(),
+        "cancel_days": _cancel_days(shown.order),
+    }
+    response = render(request, "orders/order_review.html", context, status=status)
+    response.headers["Vary"] = "HX-Request, Cookie"
+    return response
+
+
+def _tax_of_today(order: Order) -> None:
+    """The review shows what placing will make of the order: a draft is taxed by what its customer's rate is then."""
+    if order.status in lifecycle.REPRICED:
+        lifecycle.taxed(order)
+        order.apply_totals()
+
+
+@require_POST
+def check(request: SellerRequest, number: str) -> HttpResponse:
+    """Have the vendors asked what they would refuse; the review page shows their answer as it comes."""
+    shown = _shown(request, scoped(request, number))
+
+    def work() -> str:
+        asking.ask(shown.order, by=request.user)
+        return f"{reverse('orders:order-place', args=[shown.order.number])}#vendor-check"
 
     return _act(request, shown, shown.place, work)
 

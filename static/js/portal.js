@@ -6,7 +6,9 @@
   const trouble = document.getElementById("trouble");
 
   /* Things that only work with script show only with script. */
-  document.querySelectorAll("[data-theme-toggle], [data-copy], .live-line").forEach((node) => node.removeAttribute("hidden"));
+  const showScripted = () => document.querySelectorAll("[data-theme-toggle], [data-copy], .live-line").forEach((node) => node.removeAttribute("hidden"));
+  showScripted();
+  document.addEventListener("htmx:afterSwap", showScripted);
 
   /* --- ages */
   const age = (then) => {
@@ -54,6 +56,12 @@
   });
   document.addEventListener("click", (event) => {
     for (const open of document.querySelectorAll("details.filter[open]")) if (!open.contains(event.target)) open.open = false;
+  });
+
+  /* --- what the chosen country demands is not optional */
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "country") return;
+    for (const node of event.target.form?.querySelectorAll("[data-optional-unless]") ?? []) node.hidden = node.dataset.optionalUnless.split(" ").includes(event.target.value);
   });
 
   /* --- errors of requests are always seen */

@@ -1,7 +1,7 @@
 """Die by SIGKILL at an exact point of the portal's own code: in a forked child, while its parent lives on.
 
 A point is the n-th event (an instruction of the portal's code, or a line of anybody else's), or the moment just before or
-just after a mark: a commit, a write outside a transaction, a call to a vendor. Marks are what decides, so they are aimed at
+just after a mark: a commit, a write outside a transaction, a sync of a file, a call to a vendor. Marks are what decides, so they are aimed at
 by number; events may shift by a few between two runs of the same work.
 """
 
@@ -112,6 +112,8 @@ class Watch:
     def watching(self) -> Iterator[None]:
         connection.execute_wrappers.append(self._execute)
         connection._commit = self._marked("commit", connection._commit)
+        # Outside the database something is kept durably, too (orders/epoch.py).
+        os.fsync = self._marked("fsync", os.fsync)
         httpx.Client.send = self._marked_call(httpx.Client.send)
         if self._counts:
             self._count_events()

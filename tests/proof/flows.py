@@ -12,7 +12,7 @@ from orders import clock as portal_clock
 from orders import lifecycle, provisioning, purchasing
 from orders.lifecycle import LineInput
 from orders.models import AttemptState, Order, PurchaseAttempt
-from orders.vendors import partner_center
+from orders.vendors import microsoft_login
 from tests.harness.clock import Clock
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import SellerWorld, World, again, claimed, customer_of, manual_price
@@ -93,7 +93,7 @@ def restart(order: Order) -> None:
 
 def forget_tokens() -> None:
     """As a worker that has just started."""
-    partner_center._tokens.clear()
+    microsoft_login.TOKENS.clear()
 
 
 def work() -> None:

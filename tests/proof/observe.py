@@ -54,9 +54,10 @@ def history(
     """Everything about these orders. Their customers must have no other orders at this vendor."""
     found = list(Order.objects.filter(pk__in=list(orders)).select_related("seller", "customer").order_by("id"))
     ledger = _Ledger(vendor, found)
+    rows, events = rows_and_events(found)
     return History(
-        rows=tuple(_row(order) for order in found),
-        events=tuple(_event(event) for order in found for event in order.events.order_by("id")),
+        rows=rows,
+        events=events,
         clicks=tuple(notes.clicks),
         seen=tuple(notes.seen),
         sales=(*ledger.sales(), *_sold_by_hand(found)),
@@ -79,6 +80,13 @@ def content(order: Order) -> str:
 
 
 # --- our own rows
+
+
+def rows_and_events(orders: Iterable[Order]) -> tuple[tuple[Row, ...], tuple[Happened, ...]]:
+    """What the portal's own tables say about these orders."""
+    orders = list(orders)
+    events = tuple(_event(event) for order in orders for event in order.events.select_related("order").order_by("id"))
+    return tuple(_row(order) for order in orders), events
 
 
 def _row(order: Order) -> Row:

@@ -71,4 +71,4 @@ class Stage:
 
 def missed(found: list[Swept]) -> list[str]:
     """Flows of which too little was really killed: a sweep that kills nothing proves nothing."""
-    return [f"{swept.flow}: {swept.died} of {swept.points} points killed" for swept in found if swept.died < 0.8 * swept.points]
+    return [f"{swept.flow}: {swept.died} of {swept.points} points killed" for swept in found if swept.died < 0.8 * swept.points - 1]

@@ -6,6 +6,7 @@ rest is spread over all events at equal distances from a random offset. Every fo
 """
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,8 +43,8 @@ class Swept:
 
     @property
     def commits(self) -> list[int]:
-        """The numbers of the marks that make something durable."""
-        return [number for number, name in enumerate(self.marks, start=1) if not name.startswith("call")]
+        """The numbers of the marks at which the database makes something durable."""
+        return [number for number, name in enumerate(self.marks, start=1) if name.startswith(("commit", "write"))]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def sweep(names: list[str], plan: Plan, new_scene: Callable[[str], Scene]) -> li
         chance = random.Random(f"{plan.seed} {swept.flow}")
         points = _after(swept, plan.dies_after) if plan.dies_after else choose(swept, quota, chance)
         _sweep_flow(flows.FLOWS[swept.flow], swept, points, chance, new_scene(swept.flow))
+        # Who sweeps everything by hand wants to see that it goes on, and what was found, before the end.
+        print(_line(swept), *swept.problems, sep="\n", file=sys.stderr, flush=True)
     return found
 
 
@@ -88,12 +91,17 @@ def _quotas(found: list[Swept], plan: Plan) -> list[int]:
 
 
 def choose(swept: Swept, quota: int, chance: random.Random) -> list[Point]:
-    """The points of one flow: each commit once, from alternating sides; then both sides of every mark; then events."""
+    """The points of one flow: each commit once, from alternating sides; then both sides of every mark; then events.
+
+    With fewer than there are commits, as many of these.
+    """
     side = chance.randrange(2)
     commits = [Point(("before", "after")[(place + side) % 2], number) for place, number in enumerate(swept.commits)]
     sides = [Point(where, number) for number in range(1, len(swept.marks) + 1) for where in ("before", "after")]
     others = [point for point in sides if point not in commits]
     chance.shuffle(others)
+    if quota < len(commits):
+        return chance.sample(commits, quota)
     rest = quota - len(commits)
     # Two thirds of what is left at the marks, where the outcome is decided; one third anywhere.
     taken = others[: max(rest * 2 // 3, rest - swept.events)]
@@ -168,15 +176,17 @@ def _judge(scene: Scene, swept: Swept) -> None:
 
 def summary(found: list[Swept], plan: Plan, seconds: float) -> str:
     """The result in a few lines, with what is needed to run it again."""
-    rows = [
-        f"  {swept.flow:17} {swept.points:5} points, {swept.died:5} killed, {swept.died_in_recovery:4} again in recovery; "
-        f"{len(swept.commits):3} commits, {len(swept.marks):3} marks, {swept.events:6} events"
-        for swept in found
-    ]
     points, died = sum(swept.points for swept in found), sum(swept.died for swept in found)
     problems = [problem for swept in found for problem in swept.problems]
     head = f"{connection.vendor}, seed {plan.seed}: {len(problems)} anomalies at {points} points ({died} kills), {seconds:.0f} s"
-    return "\n".join([head, *rows, *problems[:40]])
+    return "\n".join([head, *(_line(swept) for swept in found), *problems[:40]])
+
+
+def _line(swept: Swept) -> str:
+    return (
+        f"  {swept.flow:17} {swept.points:5} points, {swept.died:5} killed, {swept.died_in_recovery:4} again in recovery; "
+        f"{len(swept.commits):3} commits, {len(swept.marks):3} marks, {swept.events:6} events"
+    )
 
 
 def timed(names: list[str], plan: Plan, new_scene: Callable[[str], Scene]) -> tuple[list[Swept], str]:

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from orders.vendors.contract import Busy, Connector, Phase
+from orders.vendors.contract import Busy, Connector, OutcomeUnknown, Phase
 from tests.harness.sandbox import Sandbox
 from tests.vendors.kits import PARTNER_CENTER as KIT
 
@@ -34,6 +34,24 @@ def test_a_busy_vendor_says_when_to_come_back(vendor: Sandbox, connector: Connec
     with pytest.raises(Busy) as caught:
         connector.advance(KIT.order(quantity), KIT.journal(vendor))
     assert (caught.value.retry_after.total_seconds() if caught.value.retry_after else None) == retry_after
+
+
+@pytest.mark.parametrize("fault", ["empty", "bad_json"])
+def test_a_look_up_that_can_not_be_read_does_not_say_that_the_offer_is_gone(vendor: Sandbox, connector: Connector, fault: str) -> None:
+    vendor.faults(fault, method="GET", path="/v1/products/*")
+    with pytest.raises(Busy):
+        connector.advance(KIT.order(5), KIT.journal(vendor))
+
+
+@pytest.mark.parametrize("fault", ["empty", "bad_json"])
+def test_a_list_of_orders_that_can_not_be_read_does_not_prove_that_nothing_was_bought(
+    vendor: Sandbox, connector: Connector, fault: str
+) -> None:
+    """A no that the catalogue does not know counts only after a look; the look has to be one."""
+    vendor.faults("code:400/777777", method="POST", path="*/checkout")
+    vendor.faults(fault, method="GET", path="/v1/customers/*/orders")
+    with pytest.raises(OutcomeUnknown):
+        connector.advance(KIT.order(5), KIT.journal(vendor))
 
 
 def test_a_stale_catalogue_id_is_refreshed_once_by_itself(vendor: Sandbox) -> None:

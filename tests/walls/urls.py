@@ -46,6 +46,7 @@ RULES = {
     "orders:order-detail": rule(Kind.SELLER_READ, READ),
     "orders:order-edit": rule(Kind.SELLER_WRITE, FORM),
     "orders:order-place": rule(Kind.SELLER_WRITE, FORM),
+    "orders:order-check": rule(Kind.SELLER_WRITE, ACT),
     "orders:order-retry": rule(Kind.SELLER_WRITE, ACT),
     "orders:order-close": rule(Kind.SELLER_WRITE, FORM),
     "orders:order-delete": rule(Kind.SELLER_WRITE, ACT),
@@ -77,6 +78,7 @@ RULES = {
     "orders:invitation-resend": rule(Kind.SELLER_MANAGE, ACT),
     "orders:invitation-revoke": rule(Kind.SELLER_MANAGE, ACT),
     "orders:join": rule(Kind.PUBLIC, FORM),
+    "orders:hook": rule(Kind.PUBLIC, ACT),
     "orders:demo-mail": rule(Kind.SELLER_READ, READ),
 }
 # Django's own pages of the admin; all are for staff only.
@@ -118,6 +120,7 @@ ADMIN_MODELS = frozenset(
         "orders_ordernote",
         "orders_purchaseattempt",
         "orders_vendorexchange",
+        "orders_vendorevent",
         "orders_failure",
         "orders_failurereason",
         "orders_subscription",
