@@ -57,8 +57,8 @@ def new_key_on_retry() -> Iterator[None]:
     """What is in doubt is done anew, with new keys: at this vendor, with a new cart."""
     init, exchanges = AttemptJournal.__init__, AttemptJournal._exchanges
 
-    def forgetful(self: AttemptJournal, attempt: PurchaseAttempt, *args: Any) -> None:
-        init(self, attempt, *args)
+    def forgetful(self: AttemptJournal, attempt: PurchaseAttempt, *args: Any, **kwargs: Any) -> None:
+        init(self, attempt, *args, **kwargs)
         self._since = attempt.exchanges.aggregate(last=Max("id"))["last"] if attempt.state == AttemptState.UNKNOWN else 0
 
     def since(self: AttemptJournal, step: str) -> models.QuerySet[Any]:
