@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from django.db.models import Sum
 from django.urls import reverse
 
-from orders import catalogue
+from orders import catalogue, customer_checks
 from orders.formats import number
-from orders.models import Customer, Offer, Order, OrderLine, Subscription
+from orders.models import Customer, Offer, Order, OrderLine, Subscription, VendorAccount
 from orders.models.subscriptions import SubscriptionStatus
 from orders.statuses import HISTORICAL
 
@@ -31,9 +31,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One line as the checklist needs it; `why` is why the customer can't buy the offer, `link` leads to its field."""
+    """One line as the checklist needs it; `why` is why the customer can't buy the offer, `link` leads to its field.
+
+    `plan` is term and billing cycle, "P1Y:monthly".
+    """
 
     offer: Offer
+    plan: str
     quantity: int
     why: str
     link: str
@@ -44,18 +48,20 @@ def checks(customer: Customer | None, lines: Sequence[Wanted], order: Order | No
     if customer is None:
         found = [Check("Choose a customer.", "#id_customer", blocks=True)]
     else:
-        found = _agreement(customer, lines) + _twice(customer, lines, order)
-    found += _items(lines) + _bases(lines)
+        found = _customer(customer, lines) + _agreement(customer, lines) + _twice(customer, lines, order) + _accounts(customer, lines)
+    found += _items(lines) + _repeated(lines) + _bases(customer, lines)
     return sorted(found, key=lambda check: (check.is_good, not check.blocks))
 
 
 def of(order: Order) -> list[Check]:
-    """All points about an order as it is saved; links lead to its fields. Four queries."""
+    """All points about an order as it is saved; links lead to its fields. Eight queries at most, however many lines."""
     edit = reverse("orders:order-edit", args=[order.number])
     customer, prices = order.customer, catalogue.listed_for(order)
     wanted = []
     for index, line in enumerate(order.lines.select_related("offer__vendor").prefetch_related("offer__bases")):
-        wanted.append(Wanted(line.offer, line.quantity, _why(line, customer), f"{edit}#id_lines-{index}-offer"))
+        why = _why(line, customer)
+        link = f"{edit}#id_lines-{index}-{'offer' if why else 'quantity'}"
+        wanted.append(Wanted(line.offer, f"{line.term}:{line.billing_cycle}", line.quantity, why, link))
     found = checks(customer, wanted, order)
     ended = [
         Check(f"{line.title} is not in today’s price list of the vendor, which may refuse it.", f"{edit}#id_lines-{index}-offer")
@@ -76,8 +82,44 @@ def _why(line: OrderLine, customer: Customer) -> str:
 def _items(lines: Sequence[Wanted]) -> list[Check]:
     if not lines:
         return [Check("Add at least one item.", "#id_q", blocks=True)]
-    refused = [Check(f"{line.offer.title}: {line.why}", line.link, blocks=True) for line in lines if line.why]
+    why = [(line, line.why or _out_of_range(line)) for line in lines]
+    refused = [Check(f"{line.offer.title}: {words}", line.link, blocks=True) for line, words in why if words]
     return refused or [Check("Everything is sold to this customer", is_good=True)]
+
+
+def _out_of_range(line: Wanted) -> str:
+    offer = line.offer
+    if offer.min_quantity <= line.quantity <= offer.max_quantity:
+        return ""
+    return f"sold from {number(offer.min_quantity)} to {number(offer.max_quantity)}, and these are {number(line.quantity)}."
+
+
+def _customer(customer: Customer, lines: Sequence[Wanted]) -> list[Check]:
+    """What the vendors will refuse of the customer himself. One query, for others of the same domain."""
+    edit = reverse("orders:customer-edit", args=[customer.code])
+    vendors = {line.offer.vendor_id: line.offer.vendor for line in lines}.values()
+    found = [Check(text, f"{edit}#id_{field}", blocks=True) for field, text in customer_checks.problems(customer, vendors)]
+    if customer.is_archived:
+        page = reverse("orders:customer-detail", args=[customer.code])
+        found.insert(0, Check(f"{customer.name} is archived. Bring him back first.", page, blocks=True))
+    if other := customer.others_of_domain().first():
+        found.append(Check(f"{other.name} has the domain {customer.domain}, too. A tenant belongs to one customer.", f"{edit}#id_domain"))
+    return found or [Check("Customer details are complete", is_good=True)]
+
+
+def _accounts(customer: Customer, lines: Sequence[Wanted]) -> list[Check]:
+    """A vendor that nobody of us can order at. One query."""
+    first = {line.offer.vendor_id: line for line in reversed(lines)}
+    usable = set(VendorAccount.objects.usable_by(customer.seller).filter(vendor__in=first).values_list("vendor", flat=True))
+    return [
+        Check(
+            f"There is no account at {line.offer.vendor} to order with. Our staff must connect one, or take the item out.",
+            line.link,
+            blocks=True,
+        )
+        for vendor, line in first.items()
+        if vendor not in usable
+    ]
 
 
 def _agreement(customer: Customer, lines: Sequence[Wanted]) -> list[Check]:
@@ -101,8 +143,8 @@ def _twice(customer: Customer, lines: Sequence[Wanted], order: Order | None) -> 
     )
     found = [
         Check(
-            f"{customer.name} already has {number(seats)} of {offers[offer].title}. This order adds to them.",
-            reverse("orders:customer-detail", args=[customer.code]),
+            f"This customer already has {number(seats)} seat{'' if seats == 1 else 's'} of {offers[offer].title}: change them instead?",
+            f"{reverse('orders:customer-detail', args=[customer.code])}#subscriptions",
         )
         for offer, seats in held.items()
     ]
@@ -114,13 +156,33 @@ def _twice(customer: Customer, lines: Sequence[Wanted], order: Order | None) -> 
     return found
 
 
-def _bases(lines: Sequence[Wanted]) -> list[Check]:
-    """An add-on without its base in the same order; the customer may have it already, which only the vendor knows for sure."""
-    ordered = {line.offer.pk for line in lines}
+def _repeated(lines: Sequence[Wanted]) -> list[Check]:
+    """An offer that stands on two lines with the same term and cycle: most often it was added once too often."""
+    seen: set[tuple[int, str]] = set()
     found = []
     for line in lines:
-        bases = list(line.offer.bases.all())
-        if bases and not ordered & {base.pk for base in bases}:
-            names = " or ".join(base.title for base in bases[:3])
+        if (line.offer.pk, line.plan) in seen:
+            found.append(Check(f"{line.offer.title} stands here twice with the same term and billing. Is one of them too many?", line.link))
+        seen.add((line.offer.pk, line.plan))
+    return found
+
+
+def _bases(customer: Customer | None, lines: Sequence[Wanted]) -> list[Check]:
+    """Add-ons whose base is neither in this order nor an active subscription of the customer; he may have it from elsewhere.
+
+    One query, where a base is missing in the order.
+    """
+    bases = {line.offer.pk: {base.pk: base.title for base in line.offer.bases.all()} for line in lines}
+    ordered = {line.offer.pk for line in lines}
+    lacking = [line for line in lines if bases[line.offer.pk] and not ordered & bases[line.offer.pk].keys()]
+    held: set[int] = set()
+    if customer and lacking:
+        wanted = {base for line in lacking for base in bases[line.offer.pk]}
+        active = Subscription.objects.filter(customer=customer, offer__in=wanted, status=SubscriptionStatus.ACTIVE)
+        held = set(active.order_by().values_list("offer", flat=True))
+    found = []
+    for line in lacking:
+        if not held & bases[line.offer.pk].keys():
+            names = " or ".join(list(bases[line.offer.pk].values())[:3])
             found.append(Check(f"{line.offer.title} needs {names}, in this order or bought before.", line.link))
     return found

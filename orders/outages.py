@@ -30,7 +30,7 @@ def of(seller: Seller) -> list[Outage]:
 
 _RESTORED = Outage(
     "Orders are compared with the vendors first",
-    "The portal came back from a backup. Nothing is sent until every open order was compared with what its vendor has. It goes on by itself.",
+    "The portal came back from a backup. Nothing is sent until every open order was compared with its vendor’s. It goes on by itself.",
 )
 
 

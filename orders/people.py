@@ -6,6 +6,7 @@ still leave an admin. Source of the rules: product.md section 3. A link is never
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -205,6 +206,46 @@ def bring_back(membership: Membership, *, by: User) -> Membership:
     return membership
 
 
+@transaction.atomic
+def add(membership: Membership, *, by: User) -> Membership:
+    """Save a new member whom staff chose among those who have an account; sellers invite."""
+    _lock(membership.seller)
+    membership.save(force_insert=True)
+    _record(membership.seller, "joined", by, f"{membership.user.name} was added as {membership.get_role_display()}")
+    return membership
+
+
+def write_down(before: User, after: User, *, by: User) -> None:
+    """For the seller that a person works for: what staff changed of his account."""
+    membership = Membership.objects.filter(user=after).select_related("seller").first()
+    if membership is None:
+        return
+    for label, was, now in (("name", before.name, after.name), ("e-mail", before.email, after.email)):
+        if was != now:
+            _record(membership.seller, "account", by, f"{before.name}: {label} {was} became {now}")
+    if before.is_active != after.is_active:
+        _record(membership.seller, "account", by, f"{after.name} ({after.email}) can {'' if after.is_active else 'not '}sign in now")
+    if before.password != after.password:
+        _record(membership.seller, "account", by, f"{after.name} ({after.email}) was given another password")
+
+
+def would_lose_admins(seller: Seller, wanted: Iterable[Membership]) -> bool:
+    """Whether the seller has an admin and none were left, were these saved. Locks the seller until the transaction ends."""
+    _lock(seller)
+    admins = set(_active(seller).filter(role=Role.ADMIN).values_list("pk", flat=True))
+    left = set(admins)
+    for membership in wanted:
+        left.discard(membership.pk)
+        if membership.is_active and membership.role == Role.ADMIN and _can_sign_in_then(membership):
+            left.add(membership.pk)
+    return bool(admins) and not left
+
+
+def _can_sign_in_then(membership: Membership) -> bool:
+    """Who is brought back is switched on; nobody else is."""
+    return membership.user.is_active or not Membership.objects.get(pk=membership.pk).is_active
+
+
 def _keep_an_admin(leaving: Membership) -> None:
     if not _active(leaving.seller).filter(role=Role.ADMIN).exclude(pk=leaving.pk).exists():
         raise Refusal(LAST_ADMIN)
@@ -226,4 +267,4 @@ def _lock(seller: Seller) -> None:
 
 
 def _record(seller: Seller, name: str, actor: User, text: str) -> None:
-    SettingsChange.objects.create(seller=seller, name=name, actor=actor, actor_name=actor.name, text=text[:500], at=clock.now())
+    SettingsChange.objects.create(seller=seller, name=name, actor=actor, actor_name=actor.acts_as, text=text[:500], at=clock.now())

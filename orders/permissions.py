@@ -1,6 +1,7 @@
 """Who may do what with an order, and why not: one answer for view, template, admin and verb."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from orders.models import Membership, Order, Role
 from orders.models.purchases import AttemptState
@@ -63,6 +64,53 @@ def can_place(order: Order, membership: Membership) -> Answer:
     if not list(order.lines.all()):
         return Refused("Add an item first.")
     return Allowed()
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """An order below its seller's margin floor: what it has and should have, in percent, and what this member can do about it.
+
+    `may_pass`: he may place it with a reason, which is shown as his; else `text` says who may.
+    """
+
+    margin: Decimal
+    floor: Decimal
+    is_own: bool
+    may_pass: bool
+    text: str
+
+
+def floor_of(order: Order, membership: Membership) -> Floor | None:
+    """None for an order that keeps the floor. Below it a seller admin decides, and of his own order another one, if there is one."""
+    margin = order.margin_percent()
+    if margin is None or not order.is_below_floor:
+        return None
+    is_admin, is_own = membership.role == Role.ADMIN, order.created_by_id == membership.user_id
+    active = order.seller.memberships.filter(role=Role.ADMIN, is_active=True, user__is_active=True)
+    others = [member.user.name for member in active.select_related("user").exclude(user=membership.user_id).order_by("user__name")]
+    may_pass = is_admin and not (is_own and others)
+    who = _names(others)
+    if may_pass:
+        text = "You are the only seller admin, so you may place it yourself." if is_own else "You are a seller admin, so you may place it."
+        text += " Say why; it stands in the order’s timeline."
+    elif is_admin:
+        text = f"You made this order yourself, so another seller admin must place it: {who}. Or change its items."
+    else:
+        text = f"A seller admin must place it: {who}. Send over the address of this page, or change its items."
+    return Floor(margin, Decimal(order.seller.margin_floor_percent), is_own, may_pass, text)
+
+
+def _names(people: list[str]) -> str:
+    return " or ".join(people[:3]) or "you have none now, ask our staff"
+
+
+def can_place_below(floor: Floor | None, reason: str) -> Answer:
+    """The rule for an order that can be placed otherwise."""
+    if floor is None:
+        return Allowed()
+    if not floor.may_pass:
+        return Refused(f"Not placed: the margin is below your floor. {floor.text}")
+    return Allowed() if reason.strip() else Refused("Not placed: the margin is below your floor. Say why it is placed all the same.")
 
 
 def can_retry(order: Order, membership: Membership | StaffRights, reasons_forbid: str = "") -> Answer:

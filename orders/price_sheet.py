@@ -26,6 +26,7 @@ COLUMNS = (
     "BillingPlan", "Market", "Currency", "UnitPrice", "PricingTierRangeMin", "PricingTierRangeMax", "EffectiveStartDate",
     "EffectiveEndDate", "Tags", "ERP Price", "Segment", "PreviousValues",
 )  # fmt: skip
+SEGMENTS = ("Commercial", "Education", "Charity", "Government")
 CYCLES = {"Monthly": "monthly", "Annual": "annual", "Triennial": "triennial", "OneTime": "one_time", "None": "none"}
 KEPT = frozenset({"", "unchanged", "add", "added", "new", "change", "changed", "update", "updated"})
 REMOVED = frozenset({"delete", "deleted", "remove", "removed"})
@@ -42,9 +43,12 @@ WHOLE_DIGITS, FRACTION_DIGITS = 10, 4  # of Price.term_cost
 # What a text must not hold: C0, DEL, C1, line separators, and what turns the line around. Prose may have tabs and line breaks.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 CONTROL_IN_PROSE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# What nobody sees: soft hyphens, zero-width characters, marks of direction, tags. Two titles may not differ by these alone.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
 PRODUCT = re.compile(r"[A-Za-z0-9]{1,24}")
 SKU = re.compile(r"[A-Za-z0-9]{1,8}")
-SEGMENT = re.compile(r"[A-Za-z][A-Za-z -]{0,19}")
 AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 INSTANT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,7})?Z")
 
@@ -101,11 +105,55 @@ class BadRow:
     sku: tuple[str, str] | None
 
 
-def rows(path: Path) -> Iterator[Row | BadRow]:
-    """The rows of the file, in its order, each read when it is asked for. Raises Unreadable, with a sentence."""
+Span = tuple[datetime | None, datetime | None]  # the first instant of a price and the first after it; None is an open end
+
+
+class Spans:
+    """When the prices of a file hold. Of each row a number and a shared pair of dates are kept: 200,000 of them are some 20 MB."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Span, ...]] = {}
+
+    def add(self, row: Row) -> bool:
+        """False when the file has a price of the same offer, place, term and billing with this start already."""
+        key, span = _span_key(row), (row.valid_from, row.valid_to)
+        known = self._known.get(key, ())
+        if any(begins == row.valid_from for begins, _ in known):
+            return False
+        self._known[key] = (*known, span) if known else _alone(*span)
+        return True
+
+    def forget_the_lonely(self) -> None:
+        """Keep only those of which the file has several: from here on `end_of` is all that is asked."""
+        self._known = {key: spans for key, spans in self._known.items() if len(spans) > 1}
+
+    def end_of(self, row: Row) -> datetime | None:
+        """Where the price ends: by its own word, or earlier, where those that follow it in the file take over for good.
+
+        One that begins later and ends earlier takes over only for a while; then both ends stay, and while both hold the one
+        that began last counts.
+        """
+        known = self._known.get(_span_key(row), ())
+        later = [(start, end) for start, end in known if start and (row.valid_from is None or start > row.valid_from)]
+        begins = ends = None  # of those that take over without a gap
+        for start, end in sorted(later, key=lambda span: span[0]):
+            if begins is None or (ends is not None and start > ends):
+                begins, ends = start, end
+            else:
+                ends = _later_end(ends, end)
+        if begins is None or _later_end(row.valid_to, ends) != ends:
+            return row.valid_to
+        return min(begins, row.valid_to) if row.valid_to else begins
+
+
+def rows(path: Path, spans: Spans | None = None) -> Iterator[Row | BadRow]:
+    """The rows of the file, in its order, each read when it is asked for. Raises Unreadable, with a sentence.
+
+    `spans`: where to note when each price holds.
+    """
     try:
         with path.open("rb") as file:
-            yield from _rows(_Lines(file))
+            yield from _rows(_Lines(file), spans or Spans())
     except OSError as error:
         raise Unreadable(Problem(0, "", f"The file can’t be read: {error.strerror or error}.")) from None
 
@@ -113,6 +161,20 @@ def rows(path: Path) -> Iterator[Row | BadRow]:
 def normal_sku(sku: str) -> str:
     """Spreadsheets drop leading zeros: 2 is 0002, 000N stays."""
     return sku.zfill(4)
+
+
+def _span_key(row: Row) -> int:
+    return hash((row.product_id, row.sku_id, row.segment, row.market, row.currency, row.term, row.cycle))
+
+
+@lru_cache(maxsize=512)
+def _alone(begins: datetime | None, ends: datetime | None) -> tuple[Span, ...]:
+    """One object for all the rows that have the same dates, as most have."""
+    return ((begins, ends),)
+
+
+def _later_end(one: datetime | None, other: datetime | None) -> datetime | None:
+    return None if one is None or other is None else max(one, other)
 
 
 # --- from bytes to lines
@@ -208,10 +270,9 @@ def _wrong_encoding(line: int, encoding: str, byte: int) -> Problem:
 # --- from lines to rows
 
 
-def _rows(lines: _Lines) -> Iterator[Row | BadRow]:
+def _rows(lines: _Lines, spans: Spans) -> Iterator[Row | BadRow]:
     header = _header(lines)
     yield from header.problems()
-    seen: set[int] = set()
     found = False
     for line, fields in _records(lines, header.delimiter):
         if isinstance(fields, str):
@@ -223,22 +284,13 @@ def _rows(lines: _Lines) -> Iterator[Row | BadRow]:
             if isinstance(row, BadRow) and lines.is_cut:
                 # The file ends within this row, so what else it lost nobody knows.
                 yield BadRow(line, (*row.problems, Problem(line, "", "The file ends in the middle of this row.")), None)
-            elif isinstance(row, Row) and not row.is_removed and _is_repeated(row, seen):
+            elif isinstance(row, Row) and not row.is_removed and not spans.add(row):
                 problem = Problem(line, "", "The same offer, market, currency, term, billing and start date stand further up already.")
                 yield BadRow(line, (problem,), (row.product_id, row.sku_id))
             else:
                 yield row
     if not found:
         raise Unreadable(Problem(0, "", "The file has its column names and no rows."))
-
-
-def _is_repeated(row: Row, seen: set[int]) -> bool:
-    """Of each row only a number is kept: 200,000 of them are some 16 MB."""
-    key = hash((row.product_id, row.sku_id, row.segment, row.market, row.currency, row.term, row.cycle, row.valid_from))
-    if key in seen:
-        return True
-    seen.add(key)
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,12 +485,15 @@ def _sku(text: str) -> str:
 
 
 def _segment(text: str) -> str:
-    if not SEGMENT.fullmatch(text):
-        raise _Wrong(f"{_quoted(text)} is no segment: 1 to 20 letters.")
+    if text not in SEGMENTS:
+        raise _Wrong(f"{_quoted(text)} is no segment that is sold here: {', '.join(SEGMENTS)}.")
     return text
 
 
 def _title(text: str) -> str:
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise _Wrong(f"{_quoted(text)} has lost a character (U+FFFD): the file was saved in a wrong encoding.")
+    text = INVISIBLE.sub("", text).strip()
     if not 1 <= len(text) <= LONGEST_TITLE:
         raise _Wrong(f"The title has {len(text)} characters, and 1 to {LONGEST_TITLE} are possible.")
     return text
@@ -534,5 +589,5 @@ def _previous(text: str) -> None:
 
 def _quoted(text: str) -> str:
     """For a sentence: short, and without what a terminal or a page would act on."""
-    shown = CONTROL.sub("\N{REPLACEMENT CHARACTER}", text[:60])
+    shown = INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", CONTROL.sub("\N{REPLACEMENT CHARACTER}", text[:60]))
     return f"“{shown}{'…' if len(text) > 60 else ''}”" if text else "Nothing"

@@ -3,6 +3,9 @@
 An import reads the file twice. The first reading validates and touches no table. The second writes batches under a list that
 is `writing`, each batch its own short transaction; nothing of it shows until one UPDATE makes the list current. A crash leaves
 a list that shows nothing, and the next import undoes it first.
+
+A price is *of* an offer, market, currency, term and billing cycle; its dates say when it holds. Where a newer list has another
+price of the same, also one with other dates, that is a change. Only what has no price of the same in the list has ended.
 """
 
 import gc
@@ -13,14 +16,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from orders import clock
@@ -28,14 +32,19 @@ from orders.catalogue import listed_for
 from orders.contacts import country_name
 from orders.models import Customer, Offer, Order, OrderLine, Price, PriceList, User, Vendor
 from orders.money import unit_price
-from orders.price_sheet import BadRow, Problem, Row, Unreadable, rows
+from orders.price_sheet import BadRow, Problem, Row, Spans, Unreadable, rows
 from orders.wake import wake
 
 log = logging.getLogger(__name__)
 # At most so many rows are one transaction, and fewer where that takes long: see _Pace.
-BATCH = 100
-SLOW, FAST = 0.04, 0.015  # seconds
+BATCH, LEAST = 40, 5
+SLOW, FAST = 0.03, 0.01  # seconds
 PROBLEMS_KEPT = 200
+# A list asks before it ends that many of a market's prices that earlier lists brought: both this number and one in so many;
+# or half of one segment; or that many from the end of an earlier list.
+MANY, ONE_IN, OF_THE_END = 10, 20, 3
+NAMED = 3
+OFFERS_AT_ONCE = 20
 # An importer renews it with every batch, which takes well under a second; one that has not for so long is dead.
 LEASE = timedelta(seconds=60)
 PROGRESS_SECONDS = 1.0
@@ -54,7 +63,7 @@ class Interrupted(Exception):
 
 
 class EndsTooMuch(Interrupted):
-    """The list would end more than half of what an earlier list brought to a place: perhaps the file was cut off."""
+    """The list would end so much of what earlier lists brought, or just the end of it, that the file may have been cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +113,8 @@ def import_prices(
     A file with a bad row is refused whole, unless `skip_bad_rows`; the problems stand on the list either way. Prices of the
     markets, currencies and segments in the file that it does not name end, all at once with those that begin. A skipped row
     ends nothing of its offer, and nothing at all when its offer can't be told: it may be the row that names the price.
-    Raises EndsTooMuch when more than half of the imported prices of one market, currency and segment would end, unless
-    `allow_ending`. Prices that staff made by hand are not counted: the first list may replace them all.
+    Raises EndsTooMuch when so many imported prices would end that the file may have been cut off, unless `allow_ending`.
+    Prices that staff made by hand are not counted: the first list may replace them all.
     """
     began = time.monotonic()
     found = upload or PriceList(vendor=vendor, name=name or path.name[:200], imported_by=by)
@@ -145,6 +154,7 @@ class _Checked:
     scope: set[tuple[str, str, str]] = field(default_factory=set)  # market, currency, segment
     spared: set[tuple[str, str]] = field(default_factory=set)  # offers of bad rows
     may_end: bool = True
+    spans: Spans = field(default_factory=Spans)
 
     def note(self, bad: BadRow) -> None:
         self.bad_rows += 1
@@ -164,11 +174,11 @@ class _Checked:
 
 
 def _check(path: Path, progress: Progress) -> _Checked:
-    """The first reading: no table is touched, and of each row no more than a number is kept."""
+    """The first reading: no table is touched, and of each row little more than a number is kept."""
     checked = _Checked()
     try:
         checked.sha256 = _digest(path)
-        for row in rows(path):
+        for row in rows(path, checked.spans):
             checked.rows += 1
             if isinstance(row, BadRow):
                 checked.note(row)
@@ -179,6 +189,7 @@ def _check(path: Path, progress: Progress) -> _Checked:
     except Unreadable as unreadable:
         checked.is_unreadable = True
         checked.problems = [*checked.problems[: PROBLEMS_KEPT - 1], unreadable.problem]
+    checked.spans.forget_the_lonely()
     return checked
 
 
@@ -213,11 +224,12 @@ def _undo(vendor: Vendor) -> None:
     lists = list(PriceList.objects.filter(**refused).values_list("pk", flat=True))
     written, ended = Price.objects.filter(added_by__in=lists), Price.objects.filter(ended_by__in=lists)
     # First what was written: with it still there, the price that it replaced would be a second one of the same key.
-    while some := list(written.values_list("pk", flat=True)[:BATCH]):
-        with transaction.atomic():
+    pace = _Pace()
+    while some := list(written.values_list("pk", flat=True)[: pace.size]):
+        with pace.transaction():
             Price.objects.filter(pk__in=some).delete()
-    while some := list(ended.values_list("pk", flat=True)[:BATCH]):
-        with transaction.atomic():
+    while some := list(ended.values_list("pk", flat=True)[: pace.size]):
+        with pace.transaction():
             Price.objects.filter(pk__in=some).update(ended_by=None)
 
 
@@ -261,7 +273,8 @@ class _Pace:
 
     def _adapt(self, seconds: float) -> None:
         if seconds > SLOW:
-            self.size = max(self.size // 2, 1)
+            # Below a few rows a transaction gets no shorter, and the import only longer.
+            self.size = max(self.size // 2, min(LEAST, BATCH))
         elif seconds < FAST:
             self.size = min(self.size * 2, BATCH)
 
@@ -273,6 +286,36 @@ class _Plan:
     offers: list[Offer] = field(default_factory=list)
     prices: list[Price] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
+
+
+class _Standing(NamedTuple):
+    """A price that nothing before this list had ended, in as few words as the end of an import needs."""
+
+    pk: int
+    offer: int
+    market: str
+    currency: str
+    term: str
+    cycle: str
+    segment: str
+    product: str
+    sku: str
+    valid_from: datetime | None
+    valid_to: datetime | None
+    added_by: int | None
+    ended_by: int | None
+
+    @property
+    def of(self) -> tuple[object, ...]:
+        return self.offer, self.market, self.currency, self.term, self.cycle
+
+
+class _Close(NamedTuple):
+    """What becomes of a price that the list does not name: it ends now, or goes on `until` then."""
+
+    price: _Standing
+    until: datetime | None = None
+    is_gone: bool = False  # it has no successor
 
 
 class _Writer:
@@ -288,7 +331,9 @@ class _Writer:
         self._staying: set[int] = set()
         self._offers: set[int] = set()
         self._words: dict[int, tuple[str, str, bool]] = {}
-        self._replaced: Counter[tuple[str, ...]] = Counter()
+        self._now = clock.now()
+        self._newest_offer = Offer.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        self._last_offer = 0  # of the file, among those that were there before
         self._pace = _Pace()
 
     def write(self, path: Path) -> None:
@@ -304,9 +349,9 @@ class _Writer:
             self._progress("written", written)
         if _digest(path) != self._checked.sha256:
             raise Interrupted("The file changed while it was read. Nothing was imported; try again.")
-        if self._checked.may_end:
+        if not self._allow_ending:
             self._refuse_to_end_too_much()
-            self._end_the_rest()
+        self._close_the_rest()
         self._write_words()
         self._finish()
 
@@ -320,32 +365,36 @@ class _Writer:
     def _plan(self, batch: Sequence[Row]) -> _Plan:
         plan = _Plan()
         offers = self._offers_of(batch, plan)
-        listed = {
-            _key(price): price
-            for price in Price.objects.filter(
-                offer__in={offer.pk for offer in offers.values() if offer.pk},
-                market__in={row.market for row in batch},
-                currency__in={row.currency for row in batch},
-                ended_by=None,
-            )
-        }
+        before = self._before(batch, offers)
+        # By what they are prices of and their start; and what else has a price already, however it is dated.
+        listed = {(*_of(price), price.valid_from): price for price in before if not price.ended_by_id}
+        known = {_of(price) for price in before if price.valid_to is None or price.valid_to > self._now}
         for row in batch:
-            price = _price(row, offers[row.product_id, row.sku_id, row.segment], self._list)
+            price = _price(row, offers[row.product_id, row.sku_id, row.segment], self._list, self._checked.spans.end_of(row))
             # An offer that is not written yet has no number, and no prices.
-            old = listed.get(_key(price)) if price.offer_id else None
-            if old is None:
-                self._list.added += 1
-                plan.prices.append(price)
-            elif (old.term_cost, old.term_price, old.valid_to) == (price.term_cost, price.term_price, price.valid_to):
+            old = listed.get((*_of(price), price.valid_from)) if price.offer_id else None
+            if old and (old.term_cost, old.term_price, old.valid_to) == (price.term_cost, price.term_price, price.valid_to):
                 self._list.unchanged += 1
                 self._staying.add(old.pk)
-            else:
-                self._list.changed += 1
-                plan.prices.append(price)
+                continue
+            plan.prices.append(price)
+            if old:
                 plan.replaced.append(old.pk)
-                if old.added_by_id:
-                    self._replaced[row.market, row.currency, row.segment] += 1
+            if old or _of(price) in known:
+                self._list.changed += 1
+            else:
+                self._list.added += 1
         return plan
+
+    def _before(self, batch: Sequence[Row], offers: dict[tuple[str, str, str], Offer]) -> list[Price]:
+        """The prices of the rows' offers in their places that stood before this list; it may have ended some of them since."""
+        found = Price.objects.filter(
+            Q(ended_by=None) | Q(ended_by=self._list),
+            offer__in={offer.pk for offer in offers.values() if offer.pk},
+            market__in={row.market for row in batch},
+            currency__in={row.currency for row in batch},
+        )
+        return list(found.exclude(added_by=self._list))
 
     def _write_batch(self, plan: _Plan) -> None:
         Offer.objects.bulk_create(plan.offers)
@@ -362,7 +411,10 @@ class _Writer:
         plan.offers = self._make([row for key, row in reversed(missing.items()) if key not in found])
         found |= {(offer.product_id, offer.sku_id, offer.segment): offer for offer in plan.offers}
         for row in batch:
-            self._note_words(row, found[row.product_id, row.sku_id, row.segment])
+            offer = found[row.product_id, row.sku_id, row.segment]
+            self._note_words(row, offer)
+            if offer.pk and offer.pk <= self._newest_offer:
+                self._last_offer = offer.pk
         return found
 
     def _note_words(self, row: Row, offer: Offer) -> None:
@@ -404,39 +456,63 @@ class _Writer:
 
     def _refuse_to_end_too_much(self) -> None:
         """A file that was cut off between two rows looks whole; that much of a catalogue is not ended unasked."""
-        listed, gone = self._replaced.copy(), Counter[tuple[str, ...]]()
-        for pk, added_by, market, currency, segment, product, sku in self._older():
-            if added_by:
-                listed[market, currency, segment] += 1
-                gone[market, currency, segment] += self._is_gone(pk, (market, currency, segment), (product, sku))
-        places = [place for place in sorted(gone) if gone[place] * 2 > listed[place]]
-        if places and not self._allow_ending:
-            numbers = "; ".join(f"{gone[place]} of {listed[place]} prices in {' '.join(place)}" for place in places[:5])
-            more = f" and in {len(places) - 5} more places" if len(places) > 5 else ""
-            raise EndsTooMuch(
-                f"The list would end {numbers}{more}: more than half, as if the file were cut off. Nothing was imported. "
-                "If they shall end, import it again and allow ending."
-            )
+        loss = _Loss(self._last_offer)
+        for group in self._standing():
+            gone = {close.price.pk for close in self._closes(group) if close.is_gone}
+            for price in group:
+                if price.added_by not in {None, self._list.pk} and self._is_in_scope(price) and not _is_over(price, self._now):
+                    loss.count(price, is_gone=price.pk in gone)
+        if loss.is_suspicious:
+            raise EndsTooMuch(str(loss))
 
-    def _end_the_rest(self) -> None:
-        """End what the file no longer has, of the markets, currencies and segments that are in it."""
-        gone = (pk for pk, _, *scope, product, sku in self._older() if self._is_gone(pk, scope, (product, sku)))
-        while some := list(islice(gone, self._pace.size)):
+    def _close_the_rest(self) -> None:
+        """End what the file no longer has, and what it has with another date."""
+        closes = (close for group in self._standing() for close in self._counted(group))
+        while some := list(islice(closes, self._pace.size)):
+            cut = {close.price.pk: close.until for close in some if close.until}
+            going_on = [_going_on(price, cut[price.pk], self._list) for price in Price.objects.filter(pk__in=cut)]
             with self._pace.transaction():
-                self._list.ended += Price.objects.filter(pk__in=some, ended_by=None).update(ended_by=self._list)
+                Price.objects.filter(pk__in=[close.price.pk for close in some], ended_by=None).update(ended_by=self._list)
+                Price.objects.bulk_create(going_on)
                 self._hold()
 
-    def _older(self) -> Iterator[tuple[Any, ...]]:
-        """The vendor's prices of before this list that it has not replaced: number, list, market, currency, segment, product, SKU."""
-        of_vendor = Price.objects.filter(offer__vendor=self._list.vendor, ended_by=None).exclude(added_by=self._list)
-        fields = ("pk", "added_by", "market", "currency", "offer__segment", "offer__product_id", "offer__sku_id")
-        last = 0
-        while found := list(of_vendor.filter(pk__gt=last).order_by("pk").values_list(*fields)[:BATCH]):
-            yield from found
-            last = found[-1][0]
+    def _standing(self) -> Iterator[list[_Standing]]:
+        """The vendor's prices, old and new, those together that are of the same. In constant memory: a few offers at a time."""
+        fields = (
+            "pk", "offer", "market", "currency", "term", "billing_cycle", "offer__segment", "offer__product_id", "offer__sku_id",
+            "valid_from", "valid_to", "added_by", "ended_by",
+        )  # fmt: skip
+        offers, last = Offer.objects.filter(vendor=self._list.vendor).order_by("pk").values_list("pk", flat=True), 0
+        while some := list(offers.filter(pk__gt=last)[:OFFERS_AT_ONCE]):
+            last = some[-1]
+            found = Price.objects.filter(Q(ended_by=None) | Q(ended_by=self._list), offer__in=some).order_by().values_list(*fields)
+            prices = sorted((_Standing(*price) for price in found), key=_together)
+            for _, group in groupby(prices, key=lambda price: price.of):
+                yield list(group)
 
-    def _is_gone(self, pk: int, scope: Iterable[str], sku: tuple[str, str]) -> bool:
-        return pk not in self._staying and tuple(scope) in self._checked.scope and sku not in self._checked.spared
+    def _counted(self, group: Sequence[_Standing]) -> Iterator[_Close]:
+        """One that gives way to a row was counted with the row, unless that one itself stayed as it was."""
+        is_counted = any(price.added_by == self._list.pk for price in group)
+        for close in self._closes(group):
+            self._list.ended += close.is_gone
+            self._list.changed += not (close.is_gone or is_counted)
+            yield close
+
+    def _closes(self, group: Sequence[_Standing]) -> Iterator[_Close]:
+        """What becomes of prices of one thing that the list does not name. What is over already stays as it is: history."""
+        new = [price for price in group if price.added_by == self._list.pk or price.pk in self._staying]
+        old = [price for price in group if not (price in new or price.ended_by or _is_over(price, self._now))]
+        if new:
+            yield from _give_way(old, min(new, key=_start).valid_from, self._now)
+        elif old and self._may_end(old[0]):
+            yield from (_Close(price, is_gone=True) for price in old)
+
+    def _may_end(self, price: _Standing) -> bool:
+        """A bad row may be the one that names the price."""
+        return self._checked.may_end and self._is_in_scope(price) and (price.product, price.sku) not in self._checked.spared
+
+    def _is_in_scope(self, price: _Standing) -> bool:
+        return (price.market, price.currency, price.segment) in self._checked.scope
 
     def _write_words(self) -> None:
         """Titles and descriptions of offers that were there already."""
@@ -462,11 +538,12 @@ def _codes(code: str, segment: str) -> Iterator[str]:
         yield f"{code}-{segment}"[:55] + f"-{number}"
 
 
-def _key(price: Price) -> tuple[object, ...]:
-    return price.offer_id, price.market, price.currency, price.term, price.billing_cycle, price.valid_from
+def _of(price: Price) -> tuple[object, ...]:
+    """What it is a price of."""
+    return price.offer_id, price.market, price.currency, price.term, price.billing_cycle
 
 
-def _price(row: Row, offer: Offer, added_by: PriceList) -> Price:
+def _price(row: Row, offer: Offer, added_by: PriceList, valid_to: datetime | None) -> Price:
     return Price(
         offer=offer,
         market=row.market,
@@ -476,9 +553,93 @@ def _price(row: Row, offer: Offer, added_by: PriceList) -> Price:
         term_cost=row.cost,
         term_price=row.price,
         valid_from=row.valid_from,
-        valid_to=row.valid_to,
+        valid_to=valid_to,
         added_by=added_by,
     )
+
+
+def _give_way(old: Sequence[_Standing], begins: datetime | None, now: datetime) -> Iterator[_Close]:
+    """To a new price of the same that begins then (None: ever since). What holds today goes on until then, without a gap."""
+    if begins is None or begins <= now:
+        yield from map(_Close, old)
+        return
+    coming = {price.valid_from for price in old if price.valid_from and price.valid_from > now}
+    for price in old:
+        if price.valid_from in coming:
+            yield _Close(price)
+        # Also one that had been cut short for a price that will not come now.
+        elif price.valid_to != begins and (price.valid_to is None or price.valid_to > begins or price.valid_to in coming):
+            yield _Close(price, until=begins)
+
+
+def _going_on(price: Price, until: datetime, added_by: PriceList) -> Price:
+    """The same price with an end; the row of before stays as it is, so that the import can be undone."""
+    price.pk, price.valid_to, price.added_by, price.ended_by = None, until, added_by, None
+    price._state.adding = True
+    return price
+
+
+def _is_over(price: _Standing, now: datetime) -> bool:
+    return price.valid_to is not None and price.valid_to <= now
+
+
+def _start(price: _Standing) -> datetime:
+    return price.valid_from or datetime.min.replace(tzinfo=UTC)
+
+
+def _together(price: _Standing) -> tuple[object, ...]:
+    return *price.of, _start(price), price.pk
+
+
+# --- was the file cut off?
+
+
+class _Loss:
+    """How much of what earlier lists brought would end, and whether that looks like a file that was cut off.
+
+    Offers are numbered in the order of the lists that brought them. So of a list that was cut off nothing is gone that stands
+    before its last offer, and nearly everything that stands behind it.
+    """
+
+    def __init__(self, last_offer: int) -> None:
+        self._last_offer = last_offer
+        self._listed, self._gone = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
+        self._gone_before = self._gone_behind = self._kept_behind = 0
+        self._first: list[int] = []
+
+    def count(self, price: _Standing, *, is_gone: bool) -> None:
+        for place in ((price.market, price.currency), (price.market, price.currency, price.segment)):
+            self._listed[place] += 1
+            self._gone[place] += is_gone
+        if is_gone:
+            self._gone_before += price.offer < self._last_offer
+            self._gone_behind += price.offer >= self._last_offer
+            self._first += [price.pk] if len(self._first) < NAMED else []
+        else:
+            self._kept_behind += price.offer > self._last_offer
+
+    @property
+    def is_suspicious(self) -> bool:
+        is_the_end = not self._gone_before and self._gone_behind >= OF_THE_END and self._kept_behind < self._gone_behind
+        return is_the_end or any(self._is_much(place, gone) for place, gone in self._gone.items())
+
+    def _is_much(self, place: tuple[str, ...], gone: int) -> bool:
+        listed = self._listed[place]
+        return (gone >= MANY and gone * ONE_IN > listed) if len(place) == 2 else gone * 2 > listed
+
+    def __str__(self) -> str:
+        places = [place for place in sorted(self._gone) if len(place) == 2 and self._gone[place]]
+        numbers = "; ".join(f"{self._gone[place]:,} of {self._listed[place]:,} prices in {' '.join(place)}" for place in places[:5])
+        more = f"; and in {len(places) - 5} more places" if len(places) > 5 else ""
+        return (
+            f"The list would end {numbers}{more}, as if the file were cut off: {self._names()}. Nothing was imported. "
+            "If they shall end, import it again with --allow-ending; in the admin, tick “Allow ending”."
+        )
+
+    def _names(self) -> str:
+        named = [f"{price} ({price.market})" for price in Price.objects.filter(pk__in=self._first).select_related("offer").order_by("pk")]
+        rest = self._gone_before + self._gone_behind - len(named)
+        return "; ".join(chain(named, [f"and {rest:,} more"] if rest else []))
 
 
 # --- uploads: the file waits in a folder for the worker
@@ -561,7 +722,7 @@ def why_not(offer: Offer, customer: Customer, prices: Sequence[Price], at: datet
 
 
 def _withdrawn(prices: Sequence[Price]) -> str:
-    ends = [at for price in prices if (at := price.withdrawn_at or price.valid_to)]
+    ends = [at for price in prices if not price.never_began and (at := price.over_at)]
     return f"No longer sold: its last price ended on {timezone.localtime(max(ends)):%-d %B %Y}." if ends else "It has no price."
 
 

@@ -51,6 +51,11 @@ class Shown:
         return bool(self.explanations)
 
     @property
+    def has_several(self) -> bool:
+        """Whether each reason needs a Fix of its own beside it."""
+        return len(self.explanations) > 1
+
+    @property
     def first(self) -> Explanation | None:
         return self.explanations[0] if self.explanations else None
 

@@ -100,7 +100,11 @@ def _converse(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJo
     except Rejected as error:
         record_refused(attempt, error.refusals)
     except Busy as error:
-        record_busy(attempt, error)
+        if attempt.must_look:
+            # Not even asked what an earlier life of the database bought: the attempt is not over, and no other one begins.
+            hold(attempt, error.retry_after or timedelta(seconds=settings.HELD_SECONDS), journal)
+        else:
+            record_busy(attempt, error)
     except AuthBroken as error:
         record_auth_broken(attempt, str(error), journal)
     except MustPark as error:
@@ -186,7 +190,8 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
             lease_until=now + timedelta(seconds=settings.PURCHASE_LEASE_SECONDS),
             sent_at=(attempt.sent_at or now) if is_new else attempt.sent_at,
         )
-        if won and is_new:
+        if won and not attempt.must_look and attempt.state in {AttemptState.PREPARED, AttemptState.UNKNOWN}:
+            # Also for one in doubt: its worker may have died before it sent anything, or wrote the number outside.
             number = epoch.count_sent()
     if not won:
         return None

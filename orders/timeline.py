@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -49,14 +50,25 @@ def _approved(data: dict[str, Any]) -> str:
     return f"{data.get('line', '')}: ordered, reference {data.get('vendor_ref', '')}."
 
 
+def _below_floor(data: dict[str, Any]) -> str:
+    by = "Approved by whoever made it, the only seller admin" if data.get("own") else "Approved by a seller admin"
+    return f"Margin {data.get('margin', '')} %, floor {data.get('floor', '')} %. {by}: {data.get('reason', '')}"
+
+
 def _attempt(data: dict[str, Any]) -> str:
     return f"Attempt {data['attempt']}." if "attempt" in data else ""
+
+
+def _rates(data: dict[str, Any]) -> str:
+    rates = [formats.number(Decimal(rate)) for rate in (*data.get("before", []), data.get("after", "0"))]
+    return f"From {' and '.join(rates[:-1])} % to {rates[-1]} %, which is the customer’s rate now."
 
 
 WORDINGS = {
     "created": Wording("Order created", lambda data: f"From {data['follow_up_of']}." if "follow_up_of" in data else "", glyph="plus"),
     "edited": Wording("Edited", glyph="edit"),
     "repriced": Wording("Given today’s prices", lambda data: f"{len(data.get('lines', []))} of the items.", glyph="edit"),
+    "retaxed": Wording("Tax changed", _rates, glyph="edit"),
     "kept_as_quote": Wording("Turned into a Draft", lambda data: "A Microsoft offer was added, which can’t be in Start.", glyph="st-draft"),
     "sent": Wording("Quote sent", lambda data: f"Revision {data.get('revision', '')}.", "info", "send"),
     "revised": Wording("Quote taken back to revise it", glyph="edit"),
@@ -65,6 +77,7 @@ WORDINGS = {
     "scheduled": Wording("Change scheduled", lambda data: f"For {data.get('on', '')}, {data.get('zone', '')}.", glyph="st-scheduled"),
     "fired": Wording("Date reached", lambda data: "The change was handed to the vendor.", "info", "st-scheduled"),
     "placed": Wording("Order placed", tone="info", glyph="send"),
+    "below_floor": Wording("Placed below the margin floor", _below_floor, "warn", "st-errors"),
     "retried": Wording("Retried", _reason("Goes to the vendor as a new attempt."), "info", "retry"),
     "accepted": Wording("With the vendor", lambda data: f"{_attempt(data)} The vendor took the order and decides.", "info", "st-started"),
     "with_staff": Wording(
@@ -79,9 +92,7 @@ WORDINGS = {
     ),
     "parked": Wording(
         "Our staff ask the vendor",
-        lambda data: (
-            f"{_attempt(data)} Nothing that {data.get('vendor', 'the vendor')} offers tells any more what became of it. Nothing is sent."
-        ),
+        lambda data: f"{_attempt(data)} {data.get('vendor', 'The vendor')} can’t be asked any more what became of it. Nothing is sent.",
         "warn",
         "help",
     ),

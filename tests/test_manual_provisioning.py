@@ -23,7 +23,7 @@ from tests.harness.databases import Database
 from tests.harness.world import World, again, cart_of, manual_price, verdict_done, verdict_refused
 from tests.test_purchasing import words
 from tests.walls.markup import complaints
-from tests.walls.pages import HtmlPage
+from tests.walls.pages import HtmlPage, text_of
 
 DAY = date(2026, 12, 1)
 HOSTILE = "<script>alert(1)</script>"
@@ -357,3 +357,42 @@ def test_answering_needs_its_permission_on_the_post_too(world: World, client: Cl
     assert client.post(page_of(attempt), sent).status_code == status
     assert attempt.verdicts.count() == (1 if status == 302 else 0)
     assert OrderEvent.objects.filter(name="approved_by_staff").count() == attempt.verdicts.count()
+
+
+def test_each_item_shows_its_answer_before_the_last_one_has_it(world: World, client: Client) -> None:
+    order, attempt = waiting(world, quantities=(2, 5, 7))
+    approve(attempt, 1, world.staff)
+    refuse(attempt, 2, world.staff)
+    client.force_login(world.harbour.manager)
+    page = HtmlPage(client.get(f"/orders/{order.number}/"))
+    outcomes = [text_of(mark) for mark in page.all("span") if mark.get("class") == "outcome"]
+    assert outcomes == ["Approved", "Refused", "Waiting"]
+
+
+def test_a_reason_that_staff_chose_is_no_code_of_the_vendor(world: World, client: Client) -> None:
+    order, attempt = waiting(world, quantities=(2,))
+    refuse(attempt, 1, world.staff, "None left.")
+    go_on()
+    client.force_login(world.harbour.manager)
+    for path in (f"/orders/{order.number}/", "/orders/"):
+        page = HtmlPage(client.get(path))
+        assert page.says("None left.")
+        assert not page.says("out_of_stock")
+
+
+def test_staff_see_all_that_an_order_needs(world: World, client: Client) -> None:
+    customer = world.harbour.customer
+    customer.registration_number, customer.state = "NL-4711", "Noord-Holland"
+    customer.save()
+    order = lifecycle.create(customer, [world.line(manual_price(world), 3)] * 2, by=world.harbour.manager, reference="PO-2026-88")
+    attempt = lifecycle.place(order, by=world.harbour.manager).attempts.get()
+    purchasing.run(attempt.pk)
+    approve(attempt, 1, world.staff)
+    client.force_login(world.staff)
+    page = HtmlPage(client.get(page_of(attempt)))
+    assert complaints(page) == []
+    money = ("€ 45.00 each, € 135.00 per month", "€ 30.00 each for the whole term")
+    for text in ("PO-2026-88", customer.domain, "NL-4711", "Noord-Holland", *money):
+        assert page.says(text), text
+    assert ".." not in page.text
+    assert "p.m." not in page.text

@@ -11,8 +11,8 @@ from orders.models import Incident, Membership, Notice, SentMail
 from orders.models.notices import MAX_TRIES
 from orders.vendors.contract import Refusal
 from tests.harness.databases import Database
-from tests.harness.world import World, order_in, verdict_refused
-from tests.walls.pages import HtmlPage
+from tests.harness.world import World, cart_of, order_in, verdict_refused
+from tests.walls.pages import HtmlPage, text_of
 from tests.walls.visitor import at_once
 
 KEPT = override_settings(MAILERS={"default": {"BACKEND": "orders.mail.KeptMail"}})
@@ -199,3 +199,42 @@ def test_the_page_exists_in_the_demo_only_and_pages_by_key(client: Client, world
         assert client.get("/demo/mail/", {"before": nonsense}).status_code == 200
     with override_settings(IS_LOCAL=False):
         assert client.get("/demo/mail/").status_code == 404
+
+
+# --- who, and in which words
+
+
+def test_whoever_made_it_and_whoever_placed_it_are_told_once_each(world: World, outbox: list[Any]) -> None:
+    choose(world)
+    order = cart_of(world)
+    verdict_refused(lifecycle.place(order, by=world.harbour.admin).attempts.get())
+    own = lifecycle.create(world.harbour.customer, [world.line()], by=world.harbour.admin)
+    verdict_refused(lifecycle.place(own, by=world.harbour.admin).attempts.get())
+    told = list(Notice.objects.values_list("event__order__number", "recipient"))
+    assert sorted(told) == sorted(
+        [(order.number, "max@harbour.example"), (order.number, "ada@harbour.example"), (own.number, "ada@harbour.example")]
+    )
+
+
+def test_a_vendor_that_gave_no_reason_is_not_quoted(world: World, outbox: list[Any]) -> None:
+    order = order_in("provisioning_started", world)
+    verdict_refused(order.attempts.get(), Refusal("3000", 400, "", b"{}"))
+    notices.send_due()
+    assert "Northgate Backup gave no reason." in outbox[0].body
+    assert "said: >" not in outbox[0].body
+
+
+def test_of_a_historical_order_no_mail_and_no_card_says_what_to_do_or_to_retry(client: Client, world: World, outbox: list[Any]) -> None:
+    order = order_in("completed_with_errors", world, world.line(), world.line(quantity=3))
+    notices.send_due()
+    assert order.number in outbox[0].body
+    assert "What to do" not in outbox[0].body
+    assert "retry" not in outbox[0].body.lower()
+    client.force_login(world.harbour.manager)
+    [card] = [
+        element for element in HtmlPage(client.get("/orders/historical/")).all("div") if element.get("id") == f"reason-{order.number}"
+    ]
+    assert "retry" not in text_of(card).lower()
+    failed = order_in("provisioning_failed", world)
+    [card] = [element for element in HtmlPage(client.get("/orders/")).all("div") if element.get("id") == f"reason-{failed.number}"]
+    assert "retry" in text_of(card).lower()

@@ -91,7 +91,7 @@ def test_a_list_that_ends_most_prices_is_refused_unless_the_box_is_ticked(staff:
     work()
     refused = PriceList.objects.first()
     assert refused is not None
-    assert HtmlPage(staff.get(f"/admin/orders/pricelist/{refused.pk}/change/")).says("2 of 3 prices in NL EUR Commercial")
+    assert HtmlPage(staff.get(f"/admin/orders/pricelist/{refused.pk}/change/")).says("2 of 3 prices in NL EUR")
     assert Price.objects.listed().filter(added_by__isnull=False).count() == 3
     upload(staff, world, content(row()), allow_ending="on")
     work()

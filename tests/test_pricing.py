@@ -5,7 +5,7 @@ import random
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from orders import clock, lifecycle, price_sheet, pricing
@@ -94,6 +95,10 @@ def test_columns_in_another_order_read_the_same(file: Any) -> None:
     assert only(file(row(), columns=tuple(reversed(COLUMNS)))) == only(file(row()))
 
 
+def test_what_nobody_sees_is_taken_out_of_a_title(file: Any) -> None:
+    assert only(file(row(SkuTitle="\ufeffMail\u200b Plan\u00ad 1\u200f"))).title == "Mail Plan 1"
+
+
 def test_formulas_stay_text(file: Any) -> None:
     assert only(file(row(SkuTitle='=HYPERLINK("http://evil.example")'))).title == '=HYPERLINK("http://evil.example")'
 
@@ -131,6 +136,12 @@ BAD = [
     ({"ProductId": "../etc"}, "ProductId", "no product"),
     ({"SkuId": "12345678901"}, "SkuId", "no SKU"),
     ({"Segment": ""}, "Segment", "no segment"),
+    ({"Segment": "Commerical"}, "Segment", "“Commerical” is no segment that is sold here: Commercial, Education, Charity, Government."),
+    ({"Segment": "commercial"}, "Segment", "no segment"),
+    ({"ProductId": "CFQ7\u200bTTC"}, "ProductId", "“CFQ7\N{REPLACEMENT CHARACTER}TTC” is no product"),
+    ({"SkuId": "\ufeff2"}, "SkuId", "no SKU"),
+    ({"SkuTitle": "\u200b\u2060"}, "SkuTitle", "0 characters"),
+    ({"SkuTitle": "Gr\ufffd\ufffde"}, "SkuTitle", "has lost a character"),
     ({"SkuTitle": ""}, "SkuTitle", "0 characters"),
     ({"SkuTitle": "x" * 201}, "SkuTitle", "201 characters"),
     ({"SkuDescription": "x" * 10_001}, "SkuDescription", "10001 characters"),
@@ -370,11 +381,11 @@ def test_a_price_that_comes_back_is_listed_again(world: World, file: Any) -> Non
 
 
 def test_two_segments_that_share_a_sku_are_two_offers_and_keep_their_codes(world: World, file: Any) -> None:
-    shared = [row(), row(Segment="Education"), row(Segment="Non Profit")]
+    shared = [row(), row(Segment="Education"), row(Segment="Charity")]
     pricing.import_prices(file(*shared), world.microsoft)
     codes = dict(Offer.objects.filter(product_id="CFQ7TTC0TEST").values_list("segment", "code"))
     assert codes == {
-        "Commercial": "CFQ7TTC0TEST-0002", "Education": "CFQ7TTC0TEST-0002-Education", "Non Profit": "CFQ7TTC0TEST-0002-NonProfit",
+        "Commercial": "CFQ7TTC0TEST-0002", "Education": "CFQ7TTC0TEST-0002-Education", "Charity": "CFQ7TTC0TEST-0002-Charity",
     }  # fmt: skip
     pricing.import_prices(file(*reversed(shared)), world.microsoft)
     assert dict(Offer.objects.filter(product_id="CFQ7TTC0TEST").values_list("segment", "code")) == codes
@@ -384,6 +395,161 @@ def test_an_offer_with_a_paid_plan_is_no_trial(world: World, file: Any) -> None:
     trial = row(TermDuration="P1M", BillingPlan="None", UnitPrice="0", ERP="0")
     pricing.import_prices(file(trial, row(SkuId="3", Tags="License;Trial"), row()), world.microsoft)
     assert dict(Offer.objects.filter(product_id="CFQ7TTC0TEST").values_list("sku_id", "is_trial")) == {"0002": False, "0003": True}
+
+
+# --- prices with other dates
+
+FAR, FARTHER = "2150-01-01T00:00:00.0000000Z", "2160-01-01T00:00:00.0000000Z"
+IN_2150, IN_2160 = datetime(2150, 1, 1, tzinfo=UTC), datetime(2160, 1, 1, tzinfo=UTC)
+
+
+def counts(found: pricing.Outcome) -> tuple[int, int, int, int]:
+    """Added, changed, ended, unchanged."""
+    made = found.price_list
+    return made.added, made.changed, made.ended, made.unchanged
+
+
+def held(**filters: Any) -> list[tuple[int, datetime | None, datetime | None]]:
+    """Price and dates of what is listed, by its start."""
+    start = lambda price: price.valid_from or datetime.min.replace(tzinfo=UTC)  # noqa: E731
+    return [(int(price.term_price), price.valid_from, price.valid_to) for price in sorted(listed(**filters), key=start)]
+
+
+def sold_at(instant: datetime) -> list[int]:
+    """What the catalogue would take then: of those that are valid at once the last to begin."""
+    found = Price.objects.valid_at(instant).filter(added_by__isnull=False).order_by(F("valid_from").asc(nulls_first=True), "pk")
+    latest = {(price.offer_id, price.market, price.currency, price.term, price.billing_cycle): price for price in found}
+    return [int(price.term_price) for price in latest.values()]
+
+
+def test_a_new_month_in_which_every_price_starts_anew_is_a_change_of_every_price(world: World, file: Any) -> None:
+    pricing.import_prices(file(*rows(30)), world.microsoft)
+    month = file(*rows(30, ERP="50", EffectiveStartDate="2025-11-01T00:00:00.0000000Z"))
+    assert counts(pricing.import_prices(month, world.microsoft)) == (0, 30, 0, 0)
+    assert held() == [(50, datetime(2025, 11, 1, tzinfo=UTC), None)] * 30
+    before = contents(*CATALOGUE)
+    assert pricing.import_prices(month, world.microsoft).changed_nothing
+    assert contents(*CATALOGUE) == before
+
+
+def test_a_start_that_moves_back_is_a_change_too(world: World, file: Any) -> None:
+    pricing.import_prices(file(row(EffectiveStartDate="2025-11-01T00:00:00.0000000Z")), world.microsoft)
+    assert counts(pricing.import_prices(file(row(ERP="50")), world.microsoft)) == (0, 1, 0, 0)
+    assert held() == [(50, datetime(2024, 5, 1, tzinfo=UTC), None)]
+
+
+def test_a_list_of_coming_prices_leaves_todays_on_sale_until_they_begin(world: World, file: Any) -> None:
+    pricing.import_prices(file(*rows(30)), world.microsoft)
+    coming = file(*rows(30, ERP="50", EffectiveStartDate=FAR))
+    assert counts(pricing.import_prices(coming, world.microsoft)) == (0, 30, 0, 0)
+    assert held(offer__product_id="CFQ7TTC00000") == [(48, datetime(2024, 5, 1, tzinfo=UTC), IN_2150), (50, IN_2150, None)]
+    assert sold_at(clock.now()) == sold_at(IN_2150 - timedelta(seconds=1)) == [48] * 30
+    assert sold_at(IN_2150) == [50] * 30
+    before = contents(*CATALOGUE)
+    assert pricing.import_prices(coming, world.microsoft).changed_nothing
+    assert contents(*CATALOGUE) == before
+    offer = Offer.objects.select_related("vendor").get(product_id="CFQ7TTC00000")
+    assert pricing.why_not(offer, world.harbour.customer, prices_of(offer)) == ""
+    # The day comes; the same list, and the next one, find nothing to do.
+    assert pricing.why_not(offer, world.harbour.customer, prices_of(offer), IN_2150) == ""
+
+
+def test_after_the_day_the_same_list_still_changes_nothing(world: World, file: Any, clock: Any) -> None:
+    pricing.import_prices(file(row()), world.microsoft)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    coming = file(row(ERP="50", EffectiveStartDate=f"{tomorrow:%Y-%m-%dT%H:%M:%S}.0000000Z"))
+    pricing.import_prices(coming, world.microsoft)
+    before = contents(*CATALOGUE)
+    clock.advance(days=2)
+    assert pricing.import_prices(coming, world.microsoft).changed_nothing
+    assert contents(*CATALOGUE) == before
+
+
+@pytest.mark.parametrize("end", ["9999-11-30T23:59:59.0000000Z", "2149-12-31T23:59:59.0000000Z"])
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("is_reversed", [True, False])
+def test_a_list_with_todays_and_the_coming_price_keeps_both_without_gap_and_overlap(
+    world: World, file: Any, end: str, is_new: bool, is_reversed: bool
+) -> None:
+    if not is_new:
+        pricing.import_prices(file(row()), world.microsoft)
+    both = [row(EffectiveEndDate=end), row(ERP="50", EffectiveStartDate=FAR)]
+    path = file(*(reversed(both) if is_reversed else both))
+    # The first list ends the three prices that staff made.
+    assert counts(pricing.import_prices(path, world.microsoft)) == ((2, 0, 3, 0) if is_new else (0, 2, 0, 0))
+    assert held() == [(48, datetime(2024, 5, 1, tzinfo=UTC), IN_2150), (50, IN_2150, None)]
+    assert sold_at(IN_2150 - timedelta(seconds=1)) == [48]
+    assert sold_at(IN_2150) == [50]
+    before = contents(*CATALOGUE)
+    assert pricing.import_prices(path, world.microsoft).changed_nothing
+    assert contents(*CATALOGUE) == before
+
+
+def test_a_coming_price_that_is_taken_back_gives_today_its_open_end_again(world: World, file: Any) -> None:
+    pricing.import_prices(file(row()), world.microsoft)
+    pricing.import_prices(file(row(ERP="50", EffectiveStartDate=FAR)), world.microsoft)
+    assert counts(pricing.import_prices(file(row()), world.microsoft)) == (0, 1, 0, 0)
+    assert held() == [(48, datetime(2024, 5, 1, tzinfo=UTC), None)]
+
+
+def test_a_coming_price_that_alone_is_taken_back_is_told_as_a_change(world: World, file: Any) -> None:
+    """Today's price has its own end here and stays as it is, so no row of the list counts the change."""
+    today = row(EffectiveEndDate="2149-12-31T23:59:59.0000000Z")
+    pricing.import_prices(file(today, row(ERP="50", EffectiveStartDate=FAR)), world.microsoft)
+    outcome = pricing.import_prices(file(today), world.microsoft)
+    assert counts(outcome) == (0, 1, 0, 1)
+    assert not outcome.changed_nothing
+    assert held() == [(48, datetime(2024, 5, 1, tzinfo=UTC), IN_2150)]
+
+
+def test_a_coming_price_that_is_put_off_lets_todays_go_on_until_then(world: World, file: Any) -> None:
+    pricing.import_prices(file(row()), world.microsoft)
+    pricing.import_prices(file(row(ERP="50", EffectiveStartDate=FAR)), world.microsoft)
+    assert counts(pricing.import_prices(file(row(ERP="50", EffectiveStartDate=FARTHER)), world.microsoft)) == (0, 1, 0, 0)
+    assert held() == [(48, datetime(2024, 5, 1, tzinfo=UTC), IN_2160), (50, IN_2160, None)]
+
+
+def test_a_price_whose_own_end_is_earlier_does_not_go_on(world: World, file: Any) -> None:
+    pricing.import_prices(file(row(EffectiveEndDate="2140-12-31T23:59:59.0000000Z")), world.microsoft)
+    pricing.import_prices(file(row(ERP="50", EffectiveStartDate=FAR)), world.microsoft)
+    assert held() == [(48, datetime(2024, 5, 1, tzinfo=UTC), datetime(2141, 1, 1, tzinfo=UTC)), (50, IN_2150, None)]
+
+
+def test_a_price_for_a_while_leaves_the_one_around_it(world: World, file: Any) -> None:
+    pricing.import_prices(
+        file(row(), row(ERP="40", EffectiveStartDate=FAR, EffectiveEndDate="2150-01-31T23:59:59.0000000Z")), world.microsoft
+    )
+    assert [price.valid_to for price in listed()] == [None, datetime(2150, 2, 1, tzinfo=UTC)]
+    assert sold_at(datetime(2150, 3, 1, tzinfo=UTC)) == [48]
+
+
+def test_what_is_over_is_history_and_no_loss(world: World, file: Any, clock: Any) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    pricing.import_prices(file(*rows(10, EffectiveEndDate=f"{tomorrow:%Y-%m-%dT%H:%M:%S}.0000000Z"), row()), world.microsoft)
+    clock.advance(days=2)
+    assert counts(pricing.import_prices(file(row()), world.microsoft)) == (0, 0, 0, 1)
+    assert Price.objects.filter(ended_by__isnull=False, added_by__isnull=False).count() == 0
+
+
+def test_an_import_of_other_dates_that_breaks_leaves_everything_as_it_was(world: World, file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pricing.import_prices(file(*rows(10)), world.microsoft)
+    before = contents("orders_price")
+
+    def crash(self: Any) -> None:
+        assert Price.objects.filter(valid_to=IN_2150).count() == 10
+        raise RuntimeError
+
+    monkeypatch.setattr(pricing._Writer, "_finish", crash)
+    with pytest.raises(RuntimeError):
+        pricing.import_prices(file(*rows(10, EffectiveStartDate=FAR)), world.microsoft)
+    assert contents("orders_price") == before
+
+
+def test_a_skipped_row_does_not_keep_the_old_price_beside_a_new_one(world: World, file: Any, tmp_path: Path) -> None:
+    pricing.import_prices(file(row(), row(SkuId="3")), world.microsoft)
+    path = raw(tmp_path / "x.csv", whole(row(ERP="50", EffectiveStartDate="2020-01-01T00:00:00.0000000Z")) + b"???\n")
+    assert counts(pricing.import_prices(path, world.microsoft, skip_bad_rows=True)) == (0, 1, 0, 0)
+    assert sorted(int(price.term_price) for price in listed()) == [48, 50]
 
 
 # --- bad rows
@@ -436,7 +602,7 @@ def test_an_import_that_breaks_in_the_middle_shows_nothing_and_leaves_nothing(
 
     monkeypatch.setattr(pricing._Writer, "_finish", crash)
     with pytest.raises(KeyboardInterrupt):
-        pricing.import_prices(file(*rows(20, ERP="99"), row()), world.microsoft)
+        pricing.import_prices(file(*rows(20, ERP="99"), row()), world.microsoft, allow_ending=True)
     assert contents("orders_price") == prices
     monkeypatch.setattr(pricing._Writer, "_finish", broken)
     assert pricing.import_prices(file(*rows(40)), world.microsoft).changed_nothing
@@ -530,7 +696,9 @@ def test_what_staff_write_while_a_batch_is_planned_is_not_doubled(world: World, 
 def test_a_list_that_would_end_more_than_half_of_a_place_is_refused_with_the_numbers(world: World, file: Any) -> None:
     pricing.import_prices(file(*rows(9), *rows(2, Market="BE")), world.microsoft)
     before = listed()
-    with pytest.raises(pricing.EndsTooMuch, match="The list would end 5 of 9 prices in NL EUR Commercial: more than half"):
+    with pytest.raises(
+        pricing.EndsTooMuch, match="The list would end 1 of 2 prices in BE EUR; 5 of 9 prices in NL EUR, as if the file were cut off"
+    ):
         pricing.import_prices(file(*rows(4, ERP="50"), *rows(1, Market="BE")), world.microsoft)
     assert listed() == before
     outcome = pricing.import_prices(file(*rows(4, ERP="50"), *rows(1, Market="BE")), world.microsoft, allow_ending=True)
@@ -539,7 +707,48 @@ def test_a_list_that_would_end_more_than_half_of_a_place_is_refused_with_the_num
 
 def test_half_of_a_place_may_end_unasked(world: World, file: Any) -> None:
     pricing.import_prices(file(*rows(8)), world.microsoft)
-    assert pricing.import_prices(file(*rows(4, ERP="50")), world.microsoft).price_list.ended == 4
+    assert pricing.import_prices(file(*rows(8, ERP="50")[4:]), world.microsoft).price_list.ended == 4
+
+
+def test_a_list_asks_before_it_ends_ten_prices_and_a_twentieth_of_a_market(world: World, file: Any) -> None:
+    halves = [*rows(100), *rows(99, SkuId="3", Segment="Charity")]
+    pricing.import_prices(file(*halves), world.microsoft)
+    # From the beginning of the list, as no cut does; nine may go, and of each segment it is little.
+    assert counts(pricing.import_prices(file(*halves[9:]), world.microsoft)) == (0, 0, 9, 190)
+    pricing.import_prices(file(*halves), world.microsoft)
+    before = listed()
+    with pytest.raises(pricing.EndsTooMuch) as asked:
+        pricing.import_prices(file(*halves[5:100], *halves[105:]), world.microsoft)
+    assert str(asked.value) == (
+        "The list would end 10 of 199 prices in NL EUR, as if the file were cut off: Plan 0, 1 year, monthly (NL); "
+        "Plan 1, 1 year, monthly (NL); Plan 2, 1 year, monthly (NL); and 7 more. Nothing was imported. "
+        "If they shall end, import it again with --allow-ending; in the admin, tick “Allow ending”."
+    )
+    assert listed() == before
+    ten = file(*halves[5:100], *halves[105:])
+    assert counts(pricing.import_prices(ten, world.microsoft, allow_ending=True)) == (0, 0, 10, 189)
+
+
+def test_ten_of_a_great_market_may_end_unasked(world: World, file: Any) -> None:
+    pricing.import_prices(file(*rows(200)), world.microsoft)
+    assert pricing.import_prices(file(*rows(200)[10:]), world.microsoft).price_list.ended == 10
+
+
+@pytest.mark.parametrize("month", ["the same", "a later one"])
+def test_a_list_that_lacks_the_end_of_the_earlier_one_asks_however_little_it_is(world: World, file: Any, month: str) -> None:
+    pricing.import_prices(file(*rows(100)), world.microsoft)
+    changed = {"ERP": "50", "EffectiveStartDate": "2025-01-01T00:00:00.0000000Z"} if month == "a later one" else {}
+    added = [row(ProductId="CFQ7TNEW")] if month == "a later one" else []
+    whole_list = [*rows(40, **changed), *added, *rows(100)[40:]]
+    pricing.import_prices(file(*whole_list), world.microsoft)
+    with pytest.raises(pricing.EndsTooMuch, match=r"The list would end 3 of 10[01] prices in NL EUR"):
+        pricing.import_prices(file(*whole_list[:-3]), world.microsoft)
+
+
+def test_a_list_without_loss_never_asks(world: World, file: Any) -> None:
+    pricing.import_prices(file(*rows(50)), world.microsoft)
+    found = [*rows(50, ERP="60", EffectiveStartDate=FAR), *rows(50, Market="BE"), *rows(50, Currency="USD"), *rows(50, SkuId="7")]
+    assert counts(pricing.import_prices(file(*reversed(found)), world.microsoft)) == (150, 50, 0, 0)
 
 
 # --- how much it costs
@@ -547,12 +756,13 @@ def test_half_of_a_place_may_end_unasked(world: World, file: Any) -> None:
 
 def test_a_batch_shrinks_when_the_lock_was_held_long_and_grows_again() -> None:
     pace = pricing._Pace()
-    for seconds, size in ((0.05, 50), (0.2, 25), (0.03, 25), (0.01, 50), (0.01, 100), (0.01, 100)):
+    slow, right, fast = pricing.SLOW + 0.01, (pricing.SLOW + pricing.FAST) / 2, pricing.FAST - 0.001
+    for seconds, size in ((slow, 20), (0.2, 10), (right, 10), (fast, 20), (fast, 40), (fast, 40)):
         pace._adapt(seconds)
         assert pace.size == size
     for _ in range(20):
         pace._adapt(9)
-    assert pace.size == 1
+    assert pace.size == pricing.LEAST
 
 
 @contextmanager
@@ -587,9 +797,10 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 def test_no_transaction_of_an_import_is_long(world: World, file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pricing.import_prices(file(*rows(1500)), world.microsoft)
-    changed = [*rows(800, ERP="50", SkuTitle="New"), *rows(700, SkuId="7")]
+    redated = {"ERP": "50", "SkuTitle": "New", "EffectiveStartDate": "2150-01-01T00:00:00.0000000Z"}
+    changed = [*rows(400, ERP="50", SkuTitle="New"), *rows(800, **redated)[400:], *rows(700, SkuId="7")]
     with transactions(monkeypatch) as counts:
-        pricing.import_prices(file(*changed), world.microsoft)
+        pricing.import_prices(file(*changed), world.microsoft, allow_ending=True)
     # Lock, clock, offers, codes, new offers, changed offers, prices, ended, new prices; bulk statements may come in two, and savepoints count.
     assert max(counts) <= 20, counts
     assert len(counts) >= 1500 / pricing.BATCH

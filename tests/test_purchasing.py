@@ -274,17 +274,20 @@ def test_a_checkout_without_a_clear_answer_is_asked_again_with_the_same_cart(
     assert order.attempts.count() == 1
 
 
-def test_no_answer_for_a_month_is_still_no_verdict(world: World, vendor: Sandbox, clock: Clock) -> None:
+def test_no_answer_for_days_is_still_no_verdict(world: World, vendor: Sandbox, clock: Clock) -> None:
     vendor.faults("status:503", method="POST", path="*/checkout", times=None)
     order = placed(world, world.line(world.premium_monthly, 5))
     for _ in range(6):
         for attempt in PurchaseAttempt.objects.due(portal_clock.now()):
             purchasing.run(attempt.pk)
-        clock.advance(days=5)
+        clock.advance(days=1)
+        microsoft_login.TOKENS.clear()  # it ends by the vendor's clock, which jumps here
         purchasing.expire_leases(portal_clock.now())
     assert again(order).status == OrderStatus.PROVISIONING_STARTED
     assert order.attempts.get().state == AttemptState.UNKNOWN
-    vendor.call("POST", "reset")  # what the clock's jump did to our token is no matter of this test
+    vendor.clear_faults()
+    assert work(order, clock).status == OrderStatus.COMPLETED
+    assert len(bought(vendor)) == 1
 
 
 def test_a_lost_answer_to_creating_the_customer_makes_no_second_one(world: World, vendor: Sandbox, clock: Clock) -> None:

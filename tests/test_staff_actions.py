@@ -8,9 +8,10 @@ from django.urls import reverse
 from orders.admin.moves import MOVES
 from orders.models import FailureReason, User
 from orders.statuses import OrderStatus
-from tests.harness.world import World, again, order_in
+from orders.vendors.contract import Refusal
+from tests.harness.world import World, again, order_in, verdict_refused
 from tests.walls.markup import complaints
-from tests.walls.pages import HtmlPage
+from tests.walls.pages import HtmlPage, text_of
 from tests.walls.state import state
 
 ALLOWED = {
@@ -120,3 +121,30 @@ def test_codes_without_an_entry_lead_to_the_form_filled_in(client: Client, world
     [link] = [link for link in HtmlPage(client.get(path)).links() if "/add/?" in link]
     sent = HtmlPage(client.get(link)).sent()
     assert (sent["dialect"], sent["http_status"], sent["code"]) == ("partner_center", "400", "3000")
+
+
+@pytest.mark.django_db
+def test_an_entry_that_staff_write_for_an_unknown_code_is_on_the_cards_at_once(client: Client, world: World) -> None:
+    client.force_login(world.staff)
+    order = order_in("provisioning_started", world)
+    hostile = "<script>alert(1)</script> & more"
+    verdict_refused(order.attempts.get(), Refusal("77<7", 418, hostile, b"{}"))
+    second = order_in("provisioning_started", world)
+    verdict_refused(second.attempts.get(), Refusal("77<7", 418, hostile, b"{}"))
+    page = HtmlPage(client.get(reverse("admin:orders_failurereason_unknown")))
+    assert complaints(page) == []
+    [row] = [row for row in page.all("tr") if "77<7" in text_of(row)]
+    assert hostile in text_of(row)
+    assert "2" in [text_of(cell) for cell in row.iter("td")]
+    [link] = [link for link in page.links() if "/add/?" in link]
+    form = HtmlPage(client.get(link)).sent()
+    assert (form["dialect"], form["http_status"], form["code"], form["slug"]) == ("partner_center", "418", "77<7", "partner_center-777")
+    words = {"short": "Teapot", "summary": "The vendor is a teapot", "meaning": "Nothing was bought.", "fix": "Ask for coffee."}
+    assert client.post(link, form | words | {"who": "staff", "retry": "staff"}).status_code == 302
+    assert HtmlPage(client.get(reverse("admin:orders_failurereason_unknown"))).says("Every code that was seen has its entry.")
+    client.force_login(world.harbour.manager)
+    for path in ("/orders/", f"/orders/{order.number}/", f"/orders/{second.number}/"):
+        page = HtmlPage(client.get(path))
+        assert page.says("The vendor is a teapot"), path
+        assert page.says("Retry is off: Ask for coffee."), path
+    assert HtmlPage(client.get("/help/failures/")).by_id("partner_center-777") is not None

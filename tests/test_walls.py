@@ -70,6 +70,7 @@ def content(seller: Any) -> dict[str, str]:
         "customer": seller.customer.code,
         "reference": "wall",
         "version": "1",
+        "customer_code": seller.customer.code,
         "customer_version": "1",
         "name": "Wall Ltd",
         "domain": "wall.onmicrosoft.com",

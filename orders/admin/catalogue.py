@@ -237,7 +237,7 @@ class UploadForm(UploadFormBase):
     file = forms.FileField(help_text="Microsoft’s licence price list as downloaded (CSV), unpacked.")
     skip_bad_rows = forms.BooleanField(required=False, help_text="Import the good rows even if others can’t be read.")
     allow_ending = forms.BooleanField(
-        required=False, help_text="Import the list even if more than half of the prices of a market that it covers end."
+        required=False, help_text="Import the list even if it ends so many prices that the file may have been cut off."
     )
 
     class Meta:

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from orders.admin.site import StaffAdmin, staff_page
@@ -25,6 +26,7 @@ else:
     ReasonFormBase = forms.ModelForm
 
 EXAMPLE_VENDOR = "Microsoft"
+SLUG_LENGTH = 60
 EXAMPLE_TEXT = "Here stands what the vendor answered, word for word."
 
 
@@ -40,6 +42,14 @@ class ReasonForm(ReasonFormBase):
         return slug
 
 
+class OnlyShown:
+    """A form that is checked and shown again, whatever it holds."""
+
+    def is_valid(self) -> bool:
+        super().is_valid()  # type: ignore[misc]
+        return False
+
+
 @staff_page(FailureReason)
 class FailureReasonAdmin(StaffAdmin):
     form = ReasonForm
@@ -49,13 +59,18 @@ class FailureReasonAdmin(StaffAdmin):
     fieldsets = (
         ("Which answer", {"fields": ("slug", "dialect", "http_status", "code")}),
         ("What we say", {"fields": ("short", "summary", "meaning", "fix"), "description": "{vendor} becomes the vendor’s name."}),
-        ("What can be done", {"fields": ("who", "retry", "fix_field", "fix_label")}),
-        ("The card, as saved", {"fields": ("card",)}),
+        ("What can be done", {"fields": ("who", "retry", "wait_minutes", "fix_field", "fix_label", "needs_new_domain")}),
+        ("The card", {"fields": ("card",)}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """The anchor stays: mails and bookmarks point to it, and the seed file knows the row by it."""
         return ("card", "slug") if obj else ("card",)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Preview sends the same form, which then shows what is typed and saves nothing."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        return type("Previewed", (OnlyShown, form), {}) if "_preview" in request.POST else form
 
     def save_model(self, request: HttpRequest, obj: FailureReason, form: Any, change: bool) -> None:
         obj.full_clean()
@@ -81,25 +96,26 @@ class FailureReasonAdmin(StaffAdmin):
 
     @admin.display(description="Preview")
     def card(self, reason: FailureReason) -> str:
-        """The card as a seller sees it, with an example of a vendor's message."""
-        if not reason.pk:
-            return "Save first."
+        """The card as a seller sees it, with an example of a vendor's message; after Preview, of what is typed."""
+        if not reason.summary:
+            return "Fill in what we say and press Preview."
         return render_to_string("admin/orders/failurereason/card.html", {"seen": _example(reason)})
 
 
 def _example(reason: FailureReason) -> Explanation:
-    """The saved reason as it explains a failure that might have been; nothing of it is saved."""
-    saved = FailureReason.objects.get(pk=reason.pk)
-    own = saved.code in OWN_CODES
+    """The reason, saved or as typed, as it explains a failure that might have been; nothing of it is reason."""
+    own = reason.code in OWN_CODES
     attempt = PurchaseAttempt(number=1, failure_class=FailureClass.NEVER_SENT if own else FailureClass.VENDOR_REJECTED)
     failure = Failure(
         attempt=attempt,
-        code=saved.code.partition(":")[0],
-        http_status=saved.http_status or None,
-        text=EXAMPLE_TEXT if saved.code else "",
+        code=reason.code.partition(":")[0],
+        http_status=reason.http_status or None,
+        text=EXAMPLE_TEXT if reason.code else "",
     )
-    speakers = [vendor.name for vendor in Vendor.objects.all() if vendor.dialect == saved.dialect]
-    return Explanation(failure, saved, speakers[0] if speakers else EXAMPLE_VENDOR, ())
+    speakers = [vendor for vendor in Vendor.objects.all() if vendor.dialect == reason.dialect]
+    if speakers:
+        attempt.vendor = speakers[0]
+    return Explanation(failure, reason, speakers[0].name if speakers else EXAMPLE_VENDOR, ())
 
 
 def codes_without_entry() -> list[dict[str, Any]]:
@@ -111,6 +127,7 @@ def codes_without_entry() -> list[dict[str, Any]]:
         failure = Failure(http_status=kind["http_status"], code=kind["code"], field=kind["field"], text=kind["sample"])
         if catalogue.reason_for(dialect, failure) is UNKNOWN:
             key = {"dialect": dialect, "http_status": kind["http_status"] or 0, "code": kind["code"]}
+            key["slug"] = slugify(f"{dialect} {kind['code']}")[:SLUG_LENGTH]
             add = f"{reverse('admin:orders_failurereason_add')}?{urlencode(key)}"
             found.append({**kind, "dialect": dialect, "add_url": add})
     return found

@@ -45,7 +45,7 @@ class Move:
 
 
 def _can_retry(order: Order) -> Answer:
-    return can_retry(order, STAFF, why_not_retry(Catalogue().explain(order)))
+    return can_retry(order, STAFF, why_not_retry(Catalogue().explain(order), by_staff=True))
 
 
 MOVES = (

@@ -6,9 +6,15 @@ from django.contrib.admin import EmptyFieldListFilter, display
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse
 
-from orders.admin.site import NoDelete, ReadOnlyAdmin, StaffAdmin, StaffInline, staff_page
+from orders import people
+from orders.admin.members import OfPerson, OfSeller, SavesMembers
+from orders.admin.site import NoDelete, ReadOnlyAdmin, StaffAdmin, staff_page
+from orders.forms.settings import SettingsForm
+from orders.logos import NotAPicture, as_png
 from orders.models import Customer, Invitation, Membership, Notice, Seller, SentMail, SettingsChange, User
 
 if TYPE_CHECKING:
@@ -44,29 +50,19 @@ class PersonForm(LowerCaseEmail, ChangeForm):
         model = User
         fields = "__all__"
 
-
-class OfPerson(StaffInline):
-    """The seller that a person works for: one at most."""
-
-    model = Membership
-    fields = ("seller", "role", "is_active")
-    autocomplete_fields = ("seller",)
-    max_num = 1
-
-
-class OfSeller(StaffInline):
-    """The people of a seller; whoever leaves is switched off."""
-
-    model = Membership
-    fields = ("user", "role", "is_active")
-    autocomplete_fields = ("user",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("user", "seller")
+    def clean_is_active(self) -> bool:
+        """Nobody is switched off while a seller has no other admin."""
+        is_active = bool(self.cleaned_data["is_active"])
+        membership = Membership.objects.filter(user=self.instance, is_active=True).select_related("seller", "user").first()
+        if membership and not is_active:
+            membership.is_active = False
+            if people.would_lose_admins(membership.seller, [membership]):
+                raise ValidationError(people.LAST_ADMIN)
+        return is_active
 
 
 @staff_page(User)
-class PersonAdmin(NoDelete, PersonBase):
+class PersonAdmin(SavesMembers, NoDelete, PersonBase):
     form = PersonForm
     add_form = PersonAddForm
     add_form_template = None
@@ -93,6 +89,20 @@ class PersonAdmin(NoDelete, PersonBase):
     def role(self, person: User) -> str:
         return person.membership.get_role_display() if hasattr(person, "membership") else ""
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        before = User.objects.get(pk=obj.pk) if change else None
+        super().save_model(request, obj, form, change)
+        if before:
+            people.write_down(before, obj, by=_staff(request))
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Whoever sets a password can sign in with it, so the seller reads of that, too."""
+        before = User.objects.filter(pk=id).first() if id.isascii() and id.isdecimal() else None
+        response = super().user_change_password(request, id, form_url)
+        if before:
+            people.write_down(before, User.objects.get(pk=before.pk), by=_staff(request))
+        return response
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only superusers touch superusers: whoever sets a password can sign in with it."""
         of_superuser = obj is not None and obj.is_superuser
@@ -108,6 +118,11 @@ def _is_superuser(request: HttpRequest) -> bool:
     return bool(getattr(request.user, "is_superuser", False))
 
 
+def _staff(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
+
+
 @staff_page(Group)
 class StaffGroupAdmin(NoDelete, GroupAdmin):
     """What staff who are no superusers may do."""
@@ -121,8 +136,24 @@ class StaffGroupAdmin(NoDelete, GroupAdmin):
         return _is_superuser(request)
 
 
+class SellerForm(SettingsForm):
+    """What the seller's own page checks, and what only staff may change."""
+
+    class Meta(SettingsForm.Meta):
+        fields = "__all__"  # type: ignore[assignment]
+
+    def clean_logo(self) -> Any:
+        """Kept as the seller's page keeps it: nothing but its pixels."""
+        logo = self.cleaned_data["logo"]
+        try:
+            return as_png(logo) if isinstance(logo, UploadedFile) else logo
+        except NotAPicture as error:
+            raise ValidationError(str(error)) from error
+
+
 @staff_page(Seller)
-class SellerAdmin(StaffAdmin):
+class SellerAdmin(SavesMembers, StaffAdmin):
+    form = SellerForm
     inlines = (OfSeller,)
     list_display = ("name", "code", "currency", "time_zone", "is_active")
     list_filter = ("is_active",)
@@ -132,6 +163,12 @@ class SellerAdmin(StaffAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """The code is public once it exists."""
         return (*self.readonly_fields, "code") if obj else self.readonly_fields
+
+    def save_model(self, request: HttpRequest, obj: Seller, form: Any, change: bool) -> None:
+        before = Seller.objects.get(pk=obj.pk) if change else None
+        super().save_model(request, obj, form, change)
+        if before:
+            form.write_down(_staff(request), before)
 
 
 @staff_page(Customer)

@@ -3,6 +3,18 @@
 from django import forms
 
 
+class FloorForm(forms.Form):
+    """Why an order below the margin floor is placed all the same."""
+
+    reason = forms.CharField(
+        label="Why it is placed below the floor",
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
+        help_text="Your team reads it in the timeline; viewers do not.",
+        error_messages={"required": "Say why it is placed below the floor."},
+    )
+
+
 class CloseForm(forms.Form):
     """Why a failed order is closed."""
 

@@ -1,5 +1,6 @@
 """The order form: a customer, a reference and lines of an offer, a plan and a quantity."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,6 +32,8 @@ from orders.search import matching_customers
 
 MAX_LINES = 50
 MAX_QUANTITY = 10_000_000
+TOO_MANY = f"An order holds at most {MAX_LINES} items. Remove one, or make a second order."
+ROW = re.compile(r"lines-(0|[1-9][0-9]{0,5})-(?:offer|plan|quantity)")
 # With more customers than the first there is a field to search them; of what matches so many are offered.
 SEARCHED_FROM, CUSTOMERS_OFFERED = 20, 50
 
@@ -186,6 +189,15 @@ class LineForm(forms.Form):
         return not self.cleaned_data.get("offer")
 
 
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The line that Remove took away, as it was typed and where it stood, so that it can be put back."""
+
+    at: int
+    title: str
+    row: dict[str, str]
+
+
 class OrderLinesForm:
     """The whole screen: OrderForm and any number of LineForms, numbered lines-0-…, lines-1-… .
 
@@ -196,6 +208,10 @@ class OrderLinesForm:
         self, seller: Seller, order: Order | None, *, data: Any = None, head: dict[str, Any] | None = None, rows: Any = None
     ) -> None:
         self.seller, self.order, self.data = seller, order, data
+        # What a button that saves nothing did: the line it took away, the one to look at now, and why it did nothing.
+        self.removed: Removed | None = None
+        self.focused: int | None = None
+        self.objection = ""
         typed = (data if data is not None else head) or {}
         self.head = OrderForm(data, initial=head, seller=seller, order=order, q=typed.get("customer_q", ""))
         code = data.get("customer", "") if data is not None else (head or {}).get("customer", "")
@@ -233,21 +249,49 @@ class OrderLinesForm:
     def draft(cls, seller: Seller, order: Order | None, data: Any, action: str) -> Self:
         """The form as it was typed so far, not validated, after a button that saves nothing: add, replace, remove, search.
 
-        `action` is "add-CODE", "replace-N-CODE" or "remove-line-N"; what it names and we do not know changes nothing.
+        `action` is "add-CODE", "replace-N-CODE", "remove-line-N" or "undo-remove"; what it names and we do not know changes
+        nothing.
         """
         rows = {str(number): {field: data.get(f"lines-{number}-{field}", "") for field in EMPTY_ROW} for number in row_numbers(data)}
         verb, _, rest = action.partition("-")
+        is_full = verb in {"add", "undo"} and len(rows) >= MAX_LINES
+        at, taken = None, None
         if verb == "remove":
-            rows.pop(rest.removeprefix("line-"), None)
-        elif verb == "add" and len(rows) < MAX_LINES:
-            if row := cls._row_of(seller, data, rest):
-                rows["new"] = row
+            at, taken = cls._take(rows, rest.removeprefix("line-"))
+        elif verb == "undo" and not is_full:
+            rows, at = cls._put_back(rows, data)
+        elif verb == "add" and not is_full and (row := cls._row_of(seller, data, rest)):
+            at, rows["new"] = len(rows), row
         elif verb == "replace":
             number, _, code = rest.partition("-")
             if number in rows and (row := cls._row_of(seller, data, code)):
                 rows[number] = row | {"quantity": rows[number]["quantity"]}
         head = {field: data.get(field, "") for field in ("customer", "reference", "version", "token", "customer_q")}
-        return cls(seller, order, head=head, rows=list(rows.values()))
+        form = cls(seller, order, head=head, rows=list(rows.values()))
+        form.objection, form.removed = TOO_MANY if is_full else "", taken
+        # After Remove the next line, or the last one when there is none.
+        form.focused = min(at, len(rows) - 1) if at is not None and rows else None
+        return form
+
+    @staticmethod
+    def _take(rows: dict[str, dict[str, str]], number: str) -> tuple[int | None, Removed | None]:
+        """Take the row of this number away; where it stood, and what is needed to put it back."""
+        if number not in rows:
+            return None, None
+        at, row = list(rows).index(number), rows.pop(number)
+        offer = None if "\0" in row["offer"] else Offer.objects.filter(code=row["offer"]).first()
+        return at, Removed(at, offer.title if offer else "the item", row)
+
+    @staticmethod
+    def _put_back(rows: dict[str, dict[str, str]], data: Any) -> tuple[dict[str, dict[str, str]], int | None]:
+        """The rows with the one that Remove took away where it was, and its index."""
+        row = {field: data.get(f"removed_{field}", "") for field in EMPTY_ROW}
+        where = data.get("removed_at", "")
+        if not row["offer"] or not (where.isascii() and where.isdecimal()):
+            return rows, None
+        at = min(int(where[:4]), len(rows))
+        before, after = list(rows.items())[:at], list(rows.items())[at:]
+        return dict([*before, ("back", row), *after]), at
 
     @staticmethod
     def _row_of(seller: Seller, data: Any, code: str) -> dict[str, str] | None:
@@ -264,6 +308,11 @@ class OrderLinesForm:
     def is_valid(self) -> bool:
         """Validates everything at once, so that every problem shows at once."""
         valid = all([self.head.is_valid(), *(line.is_valid() for line in self.lines)])
+        if len(self.lines) > MAX_LINES:
+            self.head.add_error(
+                None, f"An order holds at most {MAX_LINES} items, and these are {len(self.lines)}. Make a second order of the rest."
+            )
+            valid = False
         if valid and not self.inputs():
             self.head.add_error(None, "Add at least one item.")
             valid = False
@@ -297,6 +346,11 @@ class OrderLinesForm:
 
     def totals(self) -> Totals:
         return totals((amount.priced for amount in self.amounts() if amount), self.currency)
+
+    @property
+    def unfinished(self) -> int:
+        """How many lines have no price yet, so that the sums are without them."""
+        return sum(amount is None for amount in self.amounts())
 
     def _is_finished(self, line: LineForm) -> bool:
         return line.is_bound and line.is_valid() and not line.is_empty and line.price is not None
@@ -354,10 +408,8 @@ class LineAmount:
 
 
 def row_numbers(data: Any) -> list[int]:
-    """Which rows a form was sent with, in the order of their numbers; rows beyond MAX_LINES are not read."""
-    found = {name.split("-")[1] for name in data if name.startswith("lines-") and name.count("-") == 2}
-    plain = {str(number) for number in range(1000)}
-    return sorted(int(number) for number in found & plain)[:MAX_LINES]
+    """Which rows a form was sent with, in the order of their numbers. As many as were sent: too many are refused, never dropped."""
+    return sorted({int(found[1]) for name in data if (found := ROW.fullmatch(name))})
 
 
 def errors_of(form: forms.BaseForm) -> list[tuple[str, str]]:

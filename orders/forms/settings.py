@@ -6,14 +6,15 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.utils.text import capfirst
 
 from orders import clock, contacts, formats
 from orders.forms.customers import PercentField
 from orders.logos import NotAPicture, as_png
 from orders.models import Seller, SettingsChange, TaxRate, User
+from orders.models.accounts import MOST_RECIPIENTS
 from orders.money import CURRENCIES
 
-MOST_RECIPIENTS = 20
 LONGEST_SHOWN = 80
 PARTS = (
     ("Company", ("currency", "time_zone", "language")),
@@ -33,7 +34,10 @@ class SettingsForm(forms.ModelForm[Seller]):
     language = forms.ChoiceField(label="Dates and numbers", choices=list(formats.LOCALES.items()))
     tax_rate = PercentField(label="Tax in percent", help_text="Of new customers. Those that you have keep theirs.")
     markup_percent = PercentField(label="Markup on cost in percent", highest=1000, help_text="Where customers pay cost plus markup.")
-    margin_floor_percent = PercentField(label="Margin floor in percent", help_text="A quote below it needs a seller admin.")
+    margin_floor_percent = PercentField(
+        label="Margin floor in percent",
+        help_text="What is left of an order’s price after its cost. Only a seller admin can place an order below it, and says why.",
+    )
     mail_recipients = forms.CharField(
         label="Also tell", required=False, widget=forms.Textarea(attrs={"rows": 4}), help_text="E-mail addresses, one a line."
     )
@@ -44,12 +48,17 @@ class SettingsForm(forms.ModelForm[Seller]):
         labels: ClassVar[dict[str, str]] = {
             "pricing": "Customers pay",
             "looks_first": "Look first",
-            "mails_creator": "Tell whoever placed the order",
+            "mails_creator": "Tell whoever made the order, and whoever placed it",
+        }
+        help_texts: ClassVar[dict[str, str]] = {
+            "terms": "Kept for your quotes. Nothing shows them yet: quotes can’t be sent from the portal so far.",
+            "looks_first": "For quotes that a customer accepts: they wait until you place them. Quotes can’t be sent so far.",
+            "mails_creator": "While they work here.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["mail_recipients"] = "\n".join(self.instance.mail_recipients)
+        self.initial["mail_recipients"] = "\n".join(str(address) for address in self.instance.mail_recipients)
         for field in self.fields.values():
             if isinstance(field.widget, forms.Textarea | forms.TextInput | forms.NumberInput):
                 field.widget.attrs.setdefault("autocomplete", "off")
@@ -72,17 +81,21 @@ class SettingsForm(forms.ModelForm[Seller]):
         """Save, and write down who changed what. The caller holds a transaction."""
         before = Seller.objects.get(pk=self.instance.pk)
         seller = self.save()
-        now = clock.now()
+        self.write_down(actor, before)
+        return seller
+
+    def write_down(self, actor: User, before: Seller) -> None:
+        """Who changed what, of a seller that was saved; `before` is how he was."""
+        seller, now = self.instance, clock.now()
         SettingsChange.objects.bulk_create(
-            SettingsChange(seller=seller, name=name, actor=actor, actor_name=actor.name, text=self._change(name, before, seller), at=now)
+            SettingsChange(seller=seller, name=name, actor=actor, actor_name=actor.acts_as, text=self._change(name, before), at=now)
             for name in self.fields
             if getattr(before, name) != getattr(seller, name)
         )
-        return seller
 
-    def _change(self, name: str, before: Seller, after: Seller) -> str:
-        label = self.fields[name].label or name
-        return f"{label}: {_short(getattr(before, name))} became {_short(getattr(after, name))}"[:500]
+    def _change(self, name: str, before: Seller) -> str:
+        label = capfirst(str(self.fields[name].label or name.replace("_", " ")))
+        return f"{label}: {_short(getattr(before, name))} became {_short(getattr(self.instance, name))}"[:500]
 
 
 class TaxRateForm(forms.Form):
@@ -120,7 +133,7 @@ class LogoForm(forms.Form):
 
 def record(seller: Seller, name: str, actor: User, text: str) -> None:
     """Write down who changed what."""
-    SettingsChange.objects.create(seller=seller, name=name, actor=actor, actor_name=actor.name, text=text[:500], at=clock.now())
+    SettingsChange.objects.create(seller=seller, name=name, actor=actor, actor_name=actor.acts_as, text=text[:500], at=clock.now())
 
 
 def _short(value: Any) -> str:

@@ -1,12 +1,19 @@
 """Who uses the portal: people, the sellers they work for, and in which role."""
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import ClassVar, Self
+from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
+
+from orders import contacts, formats, money
+
+MOST_RECIPIENTS = 20
 
 
 class UserManager(BaseUserManager["User"]):
@@ -44,6 +51,19 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name or self.email
 
+    @property
+    def works_somewhere(self) -> bool:
+        """Whether an active seller has him now."""
+        return Membership.objects.filter(user=self, is_active=True, seller__is_active=True).exists()
+
+    @property
+    def acts_as(self) -> str:
+        """Sellers read who acted: one of theirs, or somebody of the platform."""
+        return f"{self.name[:140]} (staff)" if self.is_staff else self.name
+
+
+NOT_OFFERED = "This is not one of the values that can be chosen here."
+
 
 class Pricing(models.TextChoices):
     LIST = "list", "List price"
@@ -76,10 +96,45 @@ class Seller(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Refuses what no page of the seller could live with, whoever saves it."""
+        wrong = {
+            "currency": self.currency not in dict(money.CURRENCIES),
+            "time_zone": self.time_zone not in available_timezones(),
+            "language": self.language not in formats.LOCALES,
+            "tax_rate": not _lies_within(self.tax_rate, 100),
+            "markup_percent": not _lies_within(self.markup_percent, 1000),
+            "margin_floor_percent": not _lies_within(self.margin_floor_percent, 100),
+        }
+        problems = {name: NOT_OFFERED for name, is_wrong in wrong.items() if is_wrong}
+        if trouble := _trouble_with(self.mail_recipients):
+            problems["mail_recipients"] = trouble
+        if problems:
+            raise ValidationError(problems)
+
     def tax_percent_for(self, country: str) -> Decimal:
         """What a new customer in this country is charged: the country's own rate, else the default."""
         own = self.tax_rates.filter(country=country).first()
         return own.percent if own else Decimal(self.tax_rate)
+
+
+def _lies_within(percent: object, highest: int) -> bool:
+    try:
+        return 0 <= Decimal(str(percent)) <= highest
+    except InvalidOperation:
+        return False
+
+
+def _trouble_with(recipients: object) -> str:
+    """Why these can't be told by mail, as a sentence; empty when they can."""
+    if not isinstance(recipients, list) or len(recipients) > MOST_RECIPIENTS:
+        return f"Give a list of at most {MOST_RECIPIENTS} e-mail addresses."
+    for address in recipients:
+        try:
+            contacts.email(address if isinstance(address, str) else "", reserved=settings.RESERVED_TOP_LEVEL_DOMAINS)
+        except contacts.NotUsable as objection:
+            return f"{address}: {objection}"
+    return ""
 
 
 class TaxRate(models.Model):

@@ -22,9 +22,8 @@ def known_connector(slug: str) -> None:
 
 
 def known_dialect(name: str) -> None:
-    known = {connector.dialect for connector in registry.CONNECTORS.values()}
-    if name not in known:
-        raise ValidationError(f"No vendor speaks {name}. Known: {', '.join(sorted(known))}.")
+    if name not in registry.DIALECTS:
+        raise ValidationError(f"No vendor speaks {name}. Known: {', '.join(sorted(registry.DIALECTS))}.")
 
 
 class Vendor(models.Model):
@@ -251,6 +250,16 @@ class Price(models.Model):
         """When a newer list ended it; None while it is listed. Load `ended_by` with it."""
         ended_by = self.ended_by
         return ended_by.finished_at if ended_by and ended_by.state == PriceList.State.CURRENT else None
+
+    @property
+    def over_at(self) -> datetime | None:
+        """The first instant at which it does not hold any more: its own end, or earlier when a newer list ended it."""
+        return min((at for at in (self.withdrawn_at, self.valid_to) if at), default=None)
+
+    @property
+    def never_began(self) -> bool:
+        """Was it withdrawn, or replaced, before its first day?"""
+        return self.withdrawn_at is not None and self.valid_from is not None and self.withdrawn_at <= self.valid_from
 
     @property
     def unit_cost(self) -> Decimal:

@@ -14,7 +14,6 @@ from orders.statuses import OrderStatus
 from orders.vendors.contract import CustomerRequest
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-SEGMENTS = ("Commercial", "Education", "Charity", "Government")
 CODE = re.compile(r"[0-9A-Z]{1,12}")
 
 
@@ -102,6 +101,10 @@ class Customer(models.Model):
     def initials(self) -> str:
         words = self.name.split()
         return "".join(word[0] for word in words[:2]).upper()
+
+    def others_of_domain(self) -> CustomerQuerySet:
+        """Other customers of the seller with the same domain: one tenant can't be two companies'."""
+        return Customer.objects.filter(seller=self.seller_id, domain=self.domain).exclude(pk=self.pk).order_by("id")
 
     def as_request(self) -> CustomerRequest:
         """The customer as a vendor's connector takes him."""

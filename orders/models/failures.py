@@ -10,7 +10,17 @@ class RetryClass(models.TextChoices):
     FIX = "fix", "Fix, then retry"
     RETRY = "retry", "Retry as it is"
     LATER = "later", "Somebody else acts first, then retry"
+    WAIT = "wait", "Wait: tried again by itself"
+    REFRESH = "refresh", "Refresh and redo by itself"
+    LOOK = "look", "Look first whether it happened, by itself"
     NEVER = "never", "Do not retry"
+    STAFF = "staff", "Our staff act, then they retry"
+
+
+# The vendor bought nothing, for certain. The others are no last word at a call that buys.
+REFUSING = frozenset({RetryClass.FIX, RetryClass.RETRY, RetryClass.LATER, RetryClass.NEVER, RetryClass.STAFF})
+# What the portal does by itself: the seller has nothing to correct.
+AUTOMATIC = frozenset(RetryClass) - REFUSING
 
 
 class Who(models.TextChoices):
@@ -59,6 +69,10 @@ class FailureReason(models.Model):
     fix_label = models.CharField(max_length=40, blank=True, help_text="Verb and object, for example “Edit contact”.")
     who = models.CharField(max_length=20, choices=Who)
     retry = models.CharField(max_length=20, choices=RetryClass)
+    wait_minutes = models.PositiveIntegerField(default=0, help_text="With “Wait” alone: how long until the next try.")
+    needs_new_domain = models.BooleanField(
+        default=False, help_text="The answer used the domain up: no retry while the customer still has the domain that was sent."
+    )
 
     class Meta:
         ordering = ["summary"]
@@ -67,8 +81,19 @@ class FailureReason(models.Model):
     def __str__(self) -> str:
         return self.summary
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the vendor bought nothing, for certain, whichever call it answered so."""
+        return self.retry in REFUSING
+
     def clean(self) -> None:
         if bool(self.fix_field) != bool(self.fix_label):
             raise ValidationError({"fix_label": "A field to correct and the words of its button come together."})
         if self.retry == RetryClass.FIX and not self.fix_field:
             raise ValidationError({"fix_field": "“Fix, then retry” needs the field to correct."})
+        if self.retry in AUTOMATIC and self.fix_field:
+            raise ValidationError({"fix_field": "What happens by itself has nothing to correct in the order."})
+        if (self.retry == RetryClass.WAIT) != bool(self.wait_minutes):
+            raise ValidationError({"wait_minutes": "“Wait” needs its minutes, and nothing else has any."})
+        if self.needs_new_domain and self.fix_field != "domain":
+            raise ValidationError({"needs_new_domain": "Then the field to correct is the domain."})

@@ -1,6 +1,6 @@
 """Who is told what: the outbox of mails, and in the demo a copy of each that left."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -25,9 +25,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         """What may leave together with one that is due: also those that still collect, but none that waits for its next try."""
         return self.waiting().filter(Q(due_at__lte=instant) | Q(tries=0))
 
-    def tell(self, event: OrderEvent, seller: Seller, creator: User | None, *, due_at: datetime) -> list["Notice"]:
-        """Write who is to be told of this event of the seller's order, in the caller's transaction."""
-        wanted = recipients(seller, creator)
+    def tell(self, event: OrderEvent, seller: Seller, people: Sequence[User | None], *, due_at: datetime) -> list["Notice"]:
+        """Write who is to be told of this event of the seller's order: whom the settings name, and these people of his."""
+        wanted = recipients(seller, people)
         return self.bulk_create(Notice(seller=seller, event=event, recipient=recipient, due_at=due_at) for recipient in wanted)
 
 
@@ -79,12 +79,10 @@ class SentMail(models.Model):
         return self.subject
 
 
-def recipients(seller: Seller, creator: User | None) -> list[str]:
-    """Who is told of a failed order: its creator while he works for the seller, and whom the settings name; each once."""
-    found: Iterable[str] = seller.mail_recipients
-    if seller.mails_creator and creator and _works_for(creator, seller):
-        found = [creator.email, *found]
-    return list(dict.fromkeys(address.strip().lower() for address in found))
+def recipients(seller: Seller, people: Sequence[User | None]) -> list[str]:
+    """Who is told of a failed order: who made and placed it while they work for the seller, and whom the settings name; each once."""
+    found = [person.email for person in people if person and _works_for(person, seller)] if seller.mails_creator else []
+    return list(dict.fromkeys(address.strip().lower() for address in [*found, *seller.mail_recipients]))
 
 
 def _works_for(person: User, seller: Seller) -> bool:

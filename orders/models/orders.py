@@ -293,6 +293,22 @@ class Order(SafeRefresh):
     def totals(self) -> money.Totals:
         return money.totals((line.priced() for line in self.lines.all()), self.currency)
 
+    def margin_percent(self) -> Decimal | None:
+        """What is left of the lines' whole-term prices after their costs, in percent; None where nothing is charged or paid."""
+        lines = list(self.lines.all())
+        price = sum((line.term_price * line.quantity for line in lines), Decimal(0))
+        cost = sum((line.term_cost * line.quantity for line in lines), Decimal(0))
+        if not price:
+            # Given away: nothing is lost where it costs nothing, and everything where it does.
+            return None if not cost else Decimal(-100)
+        return (price - cost) / price * 100
+
+    @property
+    def is_below_floor(self) -> bool:
+        """Whether less is left than the seller's floor (product.md section 4)."""
+        margin = self.margin_percent()
+        return margin is not None and margin < self.seller.margin_floor_percent
+
     @property
     def first_payment(self) -> Decimal:
         return self.due_now + self.tax_now

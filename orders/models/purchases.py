@@ -310,6 +310,12 @@ class Failure(models.Model):
     def __str__(self) -> str:
         return f"{self.code} {self.text[:60]}".strip()
 
+    @property
+    def vendor_code(self) -> str:
+        """The code as the vendor's. Of one without an API it is ours: the reason that staff chose."""
+        by_hand = self.attempt.vendor_id and not self.attempt.vendor.capabilities.has_api
+        return "" if by_hand else self.code
+
 
 class StaffVerdict(models.Model):
     """What staff answered for one line of a vendor without an API. Append-only."""

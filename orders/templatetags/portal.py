@@ -34,6 +34,12 @@ def number(value: Decimal | int | None) -> str:
 
 
 @register.filter
+def percent(value: Decimal) -> str:
+    """“4.2 %”, in the seller's way of writing."""
+    return f"{formats.number(round(value, 1))}{formats.NO_BREAK}%"
+
+
+@register.filter
 def ago(instant: datetime | None) -> str:
     """“40 s ago”, “12 min ago”, “3 h ago” under a day, then the date; portal.js keeps it counting."""
     if instant is None:

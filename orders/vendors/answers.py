@@ -7,6 +7,7 @@ Marketplace, Google APIs and CloudBlue Connect error bodies. Whatever is in none
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,6 +16,8 @@ from orders.vendors.contract import Answer, Busy, Refusal
 
 SECRET_FIELDS = frozenset({"usercredentials", "passwordprofile", "access_token", "refresh_token", "client_secret", "password"})
 LONGEST_WAIT = timedelta(hours=1)
+# Adobe names a property alone: companyProfile.contacts[0].email
+_PROPERTY = re.compile(r"[a-z]\w*(\[\d+\])?(\.\w+(\[\d+\])?)*")
 
 
 def parsed(answer: Answer) -> dict[str, Any]:
@@ -24,6 +27,15 @@ def parsed(answer: Answer) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def is_json(answer: Answer) -> bool:
+    """Whether the body can be read at all; an empty, cut-off or foreign one can't."""
+    try:
+        json.loads(answer.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def items(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -75,6 +87,8 @@ def _field(data: dict[str, Any], details: list[str]) -> str:
     if isinstance(named, list) and named and isinstance(named[0], str):
         return named[0]
     first = details[0] if details else ""
+    if _PROPERTY.fullmatch(first):
+        return first
     return first.removeprefix("Field:").partition(",")[0].strip() if first.startswith("Field:") else ""
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from orders.vendors import microsoft_login
-from orders.vendors.answers import busy, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
+from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
 from orders.vendors.contract import (
     Answer,
     AuthBroken,
@@ -119,12 +119,14 @@ class PartnerCenter:
 
     def find(self, order: OrderRequest, journal: Journal, since: datetime) -> tuple[str, ...]:
         """See contract.Connector.find. The vendor keeps no reference of ours: customer, items, quantities and terms must fit."""
-        tenant = journal.tenant() or self._find_customer(order, journal)
+        try:
+            tenant = journal.tenant() or self._find_customer(order, journal)
+        except Rejected as error:
+            raise OutcomeUnknown(f"The vendor would not look for the customer: {error}") from error
         if not tenant:
             return ()
-        answer = self._read("list orders", Call("GET", f"/v1/customers/{tenant}/orders"), journal)
-        if answer.status != 200:
-            raise OutcomeUnknown(f"{answer.status} to list orders")
+        answer = self._read("list orders", Call("GET", f"/v1/customers/{tenant}/orders"), journal, refuse=False)
+        _check_list(answer, "list orders", journal)
         taken, found, open_lines = journal.known_orders(), [], {line.number: line for line in order.lines}
         for placed in sorted(items(parsed(answer), "items"), key=lambda row: text(row, "creationDate")):
             ref, created = text(placed, "id"), _instant(placed.get("creationDate"))
@@ -189,6 +191,7 @@ class PartnerCenter:
         """The customer that an earlier call of ours made: same domain, name and contact. Empty when there is none."""
         wanted = json.dumps({"Field": "Domain", "Value": order.customer.domain, "Operator": "starts_with"})
         answer = self._read("find customer", Call("GET", f"/v1/customers?{urlencode({'filter': wanted})}"), journal)
+        _check_list(answer, "find customer", journal)
         for item in items(parsed(answer), "items"):
             found = text(item, "id")
             # The list has no contact; two resellers' customers may well share a name.
@@ -491,7 +494,9 @@ class PartnerCenter:
             if _in_doubt(journal):
                 raise OutcomeUnknown(str(error)) from error
             raise Busy(Refusal("", None, str(error))) from error
-        if not can_decide(answer.status):
+        # A success that can't be read says nothing, least of all that something is not there.
+        is_broken = answer.status == 200 and call.method != "HEAD" and not is_json(answer)
+        if is_broken or not can_decide(answer.status):
             if _in_doubt(journal):
                 raise OutcomeUnknown(f"{answer.status} to {step}")
             raise busy(answer)
@@ -544,6 +549,14 @@ _ORDER_OF_PHASES = [Phase.UNKNOWN, Phase.ACTION, Phase.ACCEPTED, Phase.APPROVED,
 def _company(customer: CustomerRequest) -> dict[str, str]:
     number = {"organizationRegistrationNumber": customer.registration_number} if customer.registration_number else {}
     return {"Domain": customer.domain} | number
+
+
+def _check_list(answer: Answer, step: str, journal: Journal) -> None:
+    """A list that can't be read is not an empty one: it does not say that there is nothing."""
+    if answer.status == 200 and isinstance(parsed(answer).get("items"), list):
+        return
+    words = f"{answer.status} to {step}, without a list"
+    raise OutcomeUnknown(words) if _in_doubt(journal) else Busy(Refusal("", answer.status, words, answer.body))
 
 
 def _in_doubt(journal: Journal) -> bool:

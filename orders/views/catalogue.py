@@ -153,12 +153,17 @@ class Past:
 
 def _history(prices: PriceQuerySet, current: set[int], now: datetime, seller: Seller) -> list[Past]:
     """Coming prices first, then the ended ones, the last first."""
-    rows = prices.select_related("added_by", "ended_by").order_by("-pk")[: HISTORY_LIMIT + len(current)]
+    rows = list(prices.select_related("added_by", "ended_by").order_by("-pk")[: HISTORY_LIMIT + len(current)])
+    # A list that only moves the end of a price writes it anew. That is one price and not two.
+    written_anew = {(price.added_by_id, *_without_end(price)) for price in rows}
     found = []
     for price in rows:
-        if price.pk in current:
+        if price.pk in current or (price.withdrawn_at and (price.ended_by_id, *_without_end(price)) in written_anew):
             continue
-        ends = min((at for at in (price.withdrawn_at, price.valid_to) if at), default=None)
         is_coming = price.withdrawn_at is None and price.valid_from is not None and price.valid_from > now
-        found.append(Past(PriceShown(price, seller), contacts.country_name(price.market), price.valid_from, ends, is_coming))
+        found.append(Past(PriceShown(price, seller), contacts.country_name(price.market), price.valid_from, price.over_at, is_coming))
     return sorted(found, key=lambda past: (past.is_coming, past.ends or now), reverse=True)[:HISTORY_LIMIT]
+
+
+def _without_end(price: Price) -> tuple[object, ...]:
+    return price.market, price.term, price.billing_cycle, price.valid_from, price.term_cost, price.term_price

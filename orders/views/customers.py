@@ -10,11 +10,12 @@ from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orders import contacts, permissions, search, submissions
+from orders import contacts, lifecycle, permissions, search, submissions
+from orders.checklist import HELD
 from orders.failures import Catalogue
-from orders.forms.customers import AGREEMENT, COMMERCE, DETAILS, WholeCustomerForm
+from orders.forms.customers import AGREEMENT, COMMERCE, DETAILS, StaleCustomer, WholeCustomerForm
 from orders.forms.orders import errors_of
-from orders.models import Customer, Order
+from orders.models import Customer, FailureReason, Order, Subscription
 from orders.paging import page_by, words
 from orders.progress import Shown, show
 from orders.scoping import SellerRequest
@@ -25,6 +26,9 @@ from orders.views.refusals import other_content
 LATEST = 10
 FAILED_LIMIT = 50
 CART_LIMIT = 50
+HELD_LIMIT = 100
+# A refusal of the whole address is shown at its first field, and mended in any of them.
+MENDED_BY = {"address_line1": ("address_line1", "address_line2", "postal_code", "city", "state", "country")}
 
 
 @require_safe
@@ -50,18 +54,17 @@ def detail(request: SellerRequest, code: str) -> HttpResponse:
     customer = scoped_customer(request, code)
     orders = Order.objects.for_seller(request.seller).filter(customer=customer).for_list().order_by("-changed_at", "-id")
     catalogue = Catalogue()
-    failed = [
-        Failed(show(order, request.membership, catalogue), _is_corrected(order, customer))
-        for order in orders.filter(status=OrderStatus.PROVISIONING_FAILED)[:FAILED_LIMIT]
-    ]
     cart = list(orders.filter(status=OrderStatus.START).order_by("-id")[:CART_LIMIT])
+    held = Subscription.objects.filter(customer=customer, status__in=HELD).select_related("offer").order_by("offer__title", "id")
     context = {
         "cart": cart,
         "cart_sums": _sums(cart),
         "customer": customer,
         "country": contacts.country_name(customer.country),
-        "failed": failed,
+        "failed": _failed(request, customer, catalogue),
         "latest": [show(order, request.membership, catalogue) for order in orders[:LATEST]],
+        "held": held[:HELD_LIMIT],
+        "held_count": held.count(),
         "tenants": customer.tenants.select_related("account__vendor"),
         "may_write": bool(permissions.can_write(request.membership)),
         "token": submissions.new_token(),
@@ -85,11 +88,31 @@ class Failed:
     is_corrected: bool
 
 
-def _is_corrected(order: Order, customer: Customer) -> bool:
-    sent = order.customer_snapshot or {}
-    now = customer.snapshot()
+def _failed(request: SellerRequest, customer: Customer, catalogue: Catalogue) -> list[Failed]:
+    """The customer's failed orders, the latest first."""
+    orders = Order.objects.for_seller(request.seller).filter(customer=customer, status=OrderStatus.PROVISIONING_FAILED).for_list()
+    found = [show(order, request.membership, catalogue) for order in orders.order_by("-changed_at", "-id")[:FAILED_LIMIT]]
+    return [Failed(shown, _is_corrected(shown, customer)) for shown in found]
+
+
+def _is_corrected(shown: Shown, customer: Customer) -> bool:
+    """Whether every reason names a detail of the customer, and each of these is another one than was sent."""
+    sent, now = shown.order.customer_snapshot or {}, customer.snapshot()
+    reasons = [explanation.reason for explanation in shown.explanations]
+    return bool(reasons) and all(any(_differs(sent, now, name) for name in _mended_by(reason)) for reason in reasons)
+
+
+def _mended_by(reason: FailureReason) -> tuple[str, ...]:
+    """The details of which one must be another for the reason to be gone."""
+    if reason.fix_field == DETAILS[0] and ":" not in reason.code:
+        # "A detail is not accepted": the vendor named no property, so that the fix begins at the first field.
+        return DETAILS
+    return MENDED_BY.get(reason.fix_field, (reason.fix_field,))
+
+
+def _differs(sent: dict[str, str], now: dict[str, str], name: str) -> bool:
     # Spacing is no correction: a phone number is saved in international form.
-    return any(contacts.fold(sent[name]) != contacts.fold(now[name]) for name in DETAILS if name in sent)
+    return name in DETAILS and name in sent and contacts.fold(sent[name]) != contacts.fold(now[name])
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -103,6 +126,7 @@ def new(request: SellerRequest) -> HttpResponse:
         def work() -> str:
             customer = form.save_for(request.seller)
             messages.success(request, f"{customer.name} was added.")
+            _warn_of_domain(request, customer)
             return f"{reverse('orders:order-new')}?customer={customer.code}"
 
         try:
@@ -123,23 +147,34 @@ def edit(request: SellerRequest, code: str) -> HttpResponse:
 
         def work() -> str:
             saved = form.save_for()
-            _say_saved(request, saved)
+            retaxed = lifecycle.retax(saved, by=request.user) if "tax_rate" in form.changed_data else 0
+            _say_saved(request, saved, retaxed)
+            _warn_of_domain(request, saved)
             return reverse("orders:customer-detail", args=[saved.code])
 
         try:
             return redirect(submissions.once(request, work))
         except submissions.OtherContent:
             return other_content(request)
+        except StaleCustomer:
+            form = WholeCustomerForm(request.POST, instance=scoped_customer(request, code), seller=request.seller)
     # Validation writes into the instance: the page's title and links speak of what is saved.
     return _form_page(request, form, scoped_customer(request, code))
 
 
-def _say_saved(request: SellerRequest, customer: Customer) -> None:
-    failed = Order.objects.for_seller(request.seller).filter(customer=customer, status=OrderStatus.PROVISIONING_FAILED)[:FAILED_LIMIT]
-    if count := len(failed):
-        messages.success(request, f"{customer.name} was saved. {count} failed order{'s' if count > 1 else ''} can be retried below.")
-    else:
-        messages.success(request, f"{customer.name} was saved.")
+def _warn_of_domain(request: SellerRequest, customer: Customer) -> None:
+    if other := customer.others_of_domain().first():
+        messages.warning(request, f"{other.name} has the domain {customer.domain}, too. A tenant belongs to one customer.")
+
+
+def _say_saved(request: SellerRequest, customer: Customer, retaxed: int) -> None:
+    """What saving led to: how many orders have another tax now, and how many can be retried because of what was corrected."""
+    said = [f"{customer.name} was saved."]
+    if retaxed:
+        said.append(f"{retaxed} open order{'s have' if retaxed > 1 else ' has'} the new tax.")
+    if count := sum(bool(row.is_corrected and row.shown.retry) for row in _failed(request, customer, Catalogue())):
+        said.append(f"{count} failed order{'s' if count > 1 else ''} can be retried below.")
+    messages.success(request, " ".join(said))
 
 
 def _form_page(request: SellerRequest, form: WholeCustomerForm, customer: Customer | None) -> HttpResponse:

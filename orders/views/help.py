@@ -20,13 +20,55 @@ from orders.views import status_diagram
 
 SENTENCE_START = re.compile(r"(^|[.!?]\s+)\{vendor\}")
 LONGEST_SEARCH = 100
+# Up to so many, the table of contents names every reason; above, the groups that they are in.
+FEW = 40
 
 RETRY_WORDS = {
     RetryClass.FIX: "Offered. Correct the order first: sent again as it is, it would be refused again.",
     RetryClass.RETRY: "Offered. The order can be sent again as it is.",
     RetryClass.LATER: "Offered, but it only works after somebody else has acted.",
+    RetryClass.WAIT: "By itself, at the time shown on the order. Offered when all tries were refused.",
+    RetryClass.REFRESH: "By itself, once, with what is newest at the vendor. Offered when that was refused too.",
+    RetryClass.LOOK: "By itself, after we looked whether it happened. Offered when we know that it did not.",
     RetryClass.NEVER: "Not offered: sending this order again can’t succeed.",
+    RetryClass.STAFF: "Not offered: our staff send the order again when it is settled.",
 }
+NEEDS_NEW_DOMAIN = "Offered once the customer has another domain: the one that was sent is used up."
+# Whose answers they are, as a seller would look for them; others go by their dialect's own name.
+SPEAKERS = {"": "The portal itself, and any vendor", "manual": "Vendors that our staff order from"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Reasons that ask the same of the reader."""
+
+    name: str
+    title: str
+    words: str
+    tone: str
+    retries: frozenset[RetryClass]
+
+
+KINDS = (
+    Kind("fix", "Correct the order, then retry", "Something in the order has to change first.", "bad", frozenset({RetryClass.FIX})),
+    Kind(
+        "later",
+        "Somebody acts first, then retry",
+        "The order is right; something around it is not yet.",
+        "bad",
+        frozenset({RetryClass.LATER}),
+    ),
+    Kind("retry", "Retry as it is", "Nothing has to change.", "bad", frozenset({RetryClass.RETRY})),
+    Kind(
+        "by-itself",
+        "Goes on by itself",
+        "We wait, look or read again, and send nothing twice.",
+        "info",
+        frozenset({RetryClass.WAIT, RetryClass.REFRESH, RetryClass.LOOK}),
+    ),
+    Kind("staff", "Our staff act and retry", "The vendor or our staff have to decide something.", "plan", frozenset({RetryClass.STAFF})),
+    Kind("never", "Can’t be retried", "Close the order, or order something else.", "neutral", frozenset({RetryClass.NEVER})),
+)
 
 
 @require_safe
@@ -81,11 +123,7 @@ class ReasonShown:
 
     @property
     def retry(self) -> str:
-        return RETRY_WORDS[RetryClass(self.reason.retry)]
-
-    @property
-    def is_retry_offered(self) -> bool:
-        return self.reason.retry != RetryClass.NEVER
+        return NEEDS_NEW_DOMAIN if self.reason.needs_new_domain else RETRY_WORDS[RetryClass(self.reason.retry)]
 
     @property
     def code(self) -> str:
@@ -104,25 +142,68 @@ class ReasonShown:
     @property
     def speaker(self) -> str:
         """Whose code it is: “Partner Center”; empty for any vendor's."""
-        return self.reason.dialect.replace("_", " ").title()
+        return _speaker(self.reason.dialect) if self.reason.dialect and self.reason.dialect not in SPEAKERS else ""
 
     def has(self, words: list[str]) -> bool:
-        text = " ".join([self.summary, self.short, self.meaning, self.fix, self.who, self.reason.code, self.slug]).casefold()
+        text = " ".join([self.summary, self.short, self.meaning, self.fix, self.who, self.reason.code, self.slug, self.speaker]).casefold()
         return all(word in text for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The reasons of one kind that one vendor gives."""
+
+    kind: Kind
+    anchor: str
+    reasons: tuple[ReasonShown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """All that one vendor says."""
+
+    title: str
+    anchor: str
+    groups: tuple[Group, ...]
+
+    @property
+    def count(self) -> int:
+        return sum(len(group.reasons) for group in self.groups)
 
 
 @require_safe
 def help_failures(request: SellerRequest) -> HttpResponse:
     asked = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
-    reasons = _reasons()
+    reasons = [ReasonShown(row) for row in FailureReason.objects.exclude(slug=UNKNOWN.slug)] + [ReasonShown(UNKNOWN)]
     found = [reason for reason in reasons if reason.has(asked.casefold().split())]
-    return render(request, "orders/help_failures.html", {"q": asked, "reasons": found, "count": len(reasons)})
+    context = {"q": asked, "parts": _parts(found), "found": len(found), "count": len(reasons), "lists_all": len(found) <= FEW}
+    return render(request, "orders/help_failures.html", context)
 
 
-def _reasons() -> list[ReasonShown]:
-    """The catalogue by summary, and last what is said when no row fits."""
-    rows = [ReasonShown(row) for row in FailureReason.objects.exclude(slug=UNKNOWN.slug)]
-    return [*sorted(rows, key=lambda row: row.summary.casefold()), ReasonShown(UNKNOWN)]
+def _parts(reasons: list[ReasonShown]) -> list[Part]:
+    """By vendor, then by what is asked of the reader, then by summary; what any vendor may say comes first."""
+    dialects = sorted({reason.reason.dialect for reason in reasons}, key=lambda dialect: (dialect != "", _speaker(dialect).casefold()))
+    return [_part(dialect, [reason for reason in reasons if reason.reason.dialect == dialect]) for dialect in dialects]
+
+
+def _part(dialect: str, reasons: list[ReasonShown]) -> Part:
+    # No slug has a colon, so that no reason can have the anchor of a group.
+    anchor = f"from:{dialect or 'any'}"
+    groups = []
+    for kind in KINDS:
+        mine = sorted((reason for reason in reasons if reason.reason.retry in kind.retries), key=_place)
+        if mine:
+            groups.append(Group(kind, f"{anchor}:{kind.name}", tuple(mine)))
+    return Part(_speaker(dialect), anchor, tuple(groups))
+
+
+def _place(reason: ReasonShown) -> tuple[bool, str]:
+    """By summary, and last what is said when no row fits."""
+    return reason.reason is UNKNOWN, reason.summary.casefold()
+
+
+def _speaker(dialect: str) -> str:
+    return SPEAKERS.get(dialect) or dialect.replace("_", " ").title()
 
 
 def _of_any_vendor(text: str) -> str:

@@ -11,7 +11,7 @@ from django_fsm import TransitionNotAllowed
 
 from orders import asking, checklist, lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
-from orders.forms.notes import CloseForm, NoteForm
+from orders.forms.notes import CloseForm, FloorForm, NoteForm
 from orders.lifecycle import Refusal
 from orders.models import Order
 from orders.progress import Shown, show
@@ -28,18 +28,22 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
     shown = show(scoped(request, number), request.membership, catalogue)
     if request.method != "POST":
         return _review(request, shown, catalogue)
+    form = FloorForm(request.POST)
+    floor = permissions.floor_of(shown.order, request.membership)
+    if shown.place and floor and floor.may_pass and not form.is_valid():
+        return _review(request, shown, catalogue, form, status=422)
 
     def work() -> str:
         if blocked := next((check for check in checklist.of(shown.order) if check.blocks), None):
             raise Refusal(f"Not placed. {blocked.text}")
-        order = lifecycle.place(shown.order, by=request.user)
+        order = lifecycle.place(shown.order, by=request.user, reason=form.cleaned_data["reason"] if form.is_valid() else "")
         messages.success(request, f"Order {order.number} is on its way to the vendor.")
         return reverse("orders:order-detail", args=[order.number])
 
     return _act(request, shown, shown.place, work)
 
 
-def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue) -> HttpResponse:
+def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue, form: FloorForm | None = None, status: int = 200) -> HttpResponse:
     """The page; htmx, which asks while the vendors are being asked, gets their part of it only."""
     if not permissions.can_write(request.membership):
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
@@ -54,16 +58,26 @@ def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue) -> HttpR
     context = {"shown": shown, "order": shown.order, "token": submissions.new_token(), "vendor_check": vendor_check}
     if request.htmx:
         return render(request, "orders/_vendor_check.html", context | {"is_part": True})
+    _tax_of_today(shown.order)
     checks = checklist.of(shown.order)
     context |= {
         "lines": grouped(shown.order),
         "checks": checks,
         "blocked": any(check.blocks for check in checks),
+        "floor": permissions.floor_of(shown.order, request.membership),
+        "form": form or FloorForm(),
         "cancel_days": _cancel_days(shown.order),
     }
-    response = render(request, "orders/order_review.html", context)
+    response = render(request, "orders/order_review.html", context, status=status)
     response.headers["Vary"] = "HX-Request, Cookie"
     return response
+
+
+def _tax_of_today(order: Order) -> None:
+    """The review shows what placing will make of the order: a draft is taxed by what its customer's rate is then."""
+    if order.status in lifecycle.REPRICED:
+        lifecycle.taxed(order)
+        order.apply_totals()
 
 
 @require_POST

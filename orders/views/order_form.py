@@ -14,7 +14,7 @@ from orders import addons, checklist, lifecycle, permissions, submissions
 from orders.catalogue import Filters, apply
 from orders.checklist import Wanted
 from orders.failures import Catalogue, Explanation, why_not_retry
-from orders.forms.customers import CustomerForm
+from orders.forms.customers import CustomerForm, StaleCustomer
 from orders.forms.orders import LineAmount, LineForm, OrderLinesForm, errors_of
 from orders.lifecycle import Refusal, StaleVersion
 from orders.models import Offer, Order, OrderLine
@@ -112,25 +112,24 @@ def edit(request: SellerRequest, number: str) -> HttpResponse:
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
     if not allowed:
         return conflict(request, order, allowed.reason)
-    fix = _fix(request, order)
+    fix, customer_form = _fix(request, order), _details(request, order)
     if request.method != "POST":
-        form = OrderLinesForm.of(order, submissions.new_token())
-        return _page(request, form, order=order, customer_form=CustomerForm(instance=order.customer), fix=fix)
+        return _page(request, OrderLinesForm.of(order, submissions.new_token()), order=order, customer_form=customer_form, fix=fix)
     action = request.POST.get("action", "")
     if _only_shows(action):
-        typed = CustomerForm(instance=order.customer, initial=request.POST.dict())
         draft = OrderLinesForm.draft(request.seller, order, request.POST, action)
-        return _page(request, draft, order=order, customer_form=typed, fix=fix, is_typed=True)
+        return _page(request, draft, order=order, customer_form=customer_form, fix=fix, is_typed=True)
     form = OrderLinesForm.sent(request.seller, order, request.POST)
-    # A page that became this order's by autosave has no details of the customer on it.
-    customer_form = CustomerForm(request.POST, instance=order.customer) if "customer_version" in request.POST else None
     if action == AUTOSAVE:
         return _autosave(request, order, form, customer_form)
-    # Both are asked, so that all problems show at once.
-    if not all([form.is_valid(), customer_form is None or customer_form.is_valid()]):
+    # All are asked, so that all problems show at once.
+    if not all([form.is_valid(), customer_form is None or customer_form.is_valid(), _is_about_one_customer(form, customer_form)]):
         return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=422)
     try:
         return redirect(submissions.once(request, lambda: _save(request, order, form, customer_form)))
+    except StaleCustomer:
+        customer_form = _details(request, scoped(request, number))
+        return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=409)
     except submissions.OtherContent:
         return _sent_before(request, form, order, customer_form)
     except StaleVersion:
@@ -140,15 +139,43 @@ def edit(request: SellerRequest, number: str) -> HttpResponse:
         return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=409)
 
 
+def _details(request: SellerRequest, order: Order) -> CustomerForm | None:
+    """The customer's details, where correcting them is the fix: on a failed order, whose customer can't be exchanged any more.
+
+    While he can be, details on the same page would be of the one who was chosen before. Whoever sends them all the same is
+    checked against the order's customer.
+    """
+    if request.method != "POST":
+        return CustomerForm(instance=order.customer) if order.status == OrderStatus.PROVISIONING_FAILED else None
+    if "customer_version" not in request.POST:
+        return None
+    if _only_shows(request.POST.get("action", "")):
+        return CustomerForm(instance=order.customer, initial=request.POST.dict())
+    return CustomerForm(request.POST, instance=order.customer)
+
+
+def _is_about_one_customer(form: OrderLinesForm, customer_form: CustomerForm | None) -> bool:
+    """Whether the details are of the customer that the order is for; else they say so, and nothing is saved."""
+    chosen = form.head.cleaned_data.get("customer")
+    if customer_form is None or chosen is None or chosen.pk == customer_form.instance.pk:
+        return True
+    customer_form.add_error(
+        None, f"These are not the details of {chosen.name}. Nothing was saved; correct the details on the customer’s page."
+    )
+    return False
+
+
 def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_form: CustomerForm | None) -> str:
     """Save details and lines together, then do what the pressed button says; returns where to go."""
     with transaction.atomic():
+        # The order first: it is locked by it, so that the details can't be of whom it was for a moment ago.
+        saved = _write(request, order, form)
         if customer_form:
             customer_form.save_for()
-        saved = _write(request, order, form)
         if order.status == OrderStatus.START and saved.status == OrderStatus.DRAFT:
             messages.warning(request, NOW_DRAFT)
         if request.POST.get("action") == "retry":
+            _refuse_retry(request, saved)
             lifecycle.retry(saved, by=request.user)
             messages.success(request, f"Order {order.number} goes to the vendor again.")
             return reverse("orders:order-detail", args=[order.number])
@@ -156,6 +183,13 @@ def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_f
         return reverse("orders:order-place", args=[order.number])
     messages.success(request, f"Order {order.number} saved.")
     return reverse("orders:order-detail", args=[order.number])
+
+
+def _refuse_retry(request: SellerRequest, order: Order) -> None:
+    """Raise Refusal when the order, as it is saved now, may not be sent again: nothing of this step is kept then."""
+    saved = scoped(request, order.number)
+    if why := why_not_retry(Catalogue().explain(saved)):
+        raise Refusal(why)
 
 
 def _write(request: SellerRequest, order: Order, form: OrderLinesForm) -> Order:
@@ -191,8 +225,7 @@ def _autosave(request: SellerRequest, order: Order, form: OrderLinesForm, custom
         return _page(request, form, order=order, customer_form=customer_form, state=SaveState.INCOMPLETE)
     if order.status == OrderStatus.START and saved.status == OrderStatus.DRAFT:
         messages.warning(request, NOW_DRAFT)
-    is_all = customer_form is None or not customer_form.has_changed()
-    return _page(request, form, order=scoped(request, saved.number), state=SaveState.SAVED if is_all else SaveState.ITEMS_SAVED)
+    return _page(request, form, order=scoped(request, saved.number), state=SaveState.SAVED)
 
 
 def _sent_before(
@@ -204,8 +237,8 @@ def _sent_before(
 
 
 def _only_shows(action: str) -> bool:
-    """Is this a button that saves nothing: search, add, replace, remove, sums?"""
-    return action in {"search", "customers", "totals"} or action.startswith(("add-", "replace-", "remove-line-"))
+    """Is this a button that saves nothing: search, add, replace, remove and its undo, sums?"""
+    return action in {"search", "customers", "totals"} or action.startswith(("add-", "replace-", "remove-line-", "undo-remove"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +279,6 @@ class SaveState(enum.Enum):
 
     NOTHING = ""
     SAVED = "saved"
-    ITEMS_SAVED = "Items saved. Customer details are saved with the button."
     INCOMPLETE = "Not saved yet: something is still missing"
     BY_BUTTON = "Not saved yet: use the buttons"
     STALE = "Not saved: somebody else changed this order"
@@ -289,7 +321,7 @@ def _page(
     errors = [*(errors_of(customer_form) if customer_form else []), *form.errors] if form.data is not None else []
     action = request.POST.get("action", "") if request.method == "POST" else ""
     if is_typed:
-        _focus_after(action, form)
+        _focus_on_line(form)
     elif not errors and fix:
         _put_focus(fix.field, form, customer_form, described_by="fix-reason")
     elif errors:
@@ -306,16 +338,17 @@ def _page(
         "totals": priced.totals(),
         "currency": form.currency,
         "explanations": explanations,
-        "no_retry": why_not_retry(explanations),
+        "no_retry": why_not_retry(explanations, may_change_domain=True),
         "is_failed": bool(explanations),
         "changes": price_changes(request, order) if order else [],
         "reprice_token": submissions.new_token(),
         "state": state,
-        "version": order.version if order and state in {SaveState.SAVED, SaveState.ITEMS_SAVED} else form.head["version"].value(),
+        "version": order.version if order and state is SaveState.SAVED else form.head["version"].value(),
         "token": token or form.head["token"].value(),
         "is_typed": is_typed,
-        "new_line": action.startswith("add-"),
-        "is_removed": action.startswith("remove-"),
+        "focus_search": is_typed and form.focused is None,
+        "unfinished": priced.unfinished,
+        "has_sum": not priced.lines or priced.unfinished < len(priced.lines),
         "checks": checklist.checks(form.customer, _wanted(priced), order),
         **_found(request, form, action),
     }
@@ -338,7 +371,7 @@ def _wanted(form: OrderLinesForm) -> list[Wanted]:
             wrong = [(line["offer"].id_for_label, f"only for the segment {line.chosen.segment}; this customer is {customer.segment}.")]
         link, why = wrong[0] if wrong else (line["quantity"].id_for_label, "")
         quantity = line.cleaned_data.get("quantity") if line.is_bound else None
-        found.append(Wanted(line.chosen, quantity or 0, why, f"#{link}"))
+        found.append(Wanted(line.chosen, str(line["plan"].value() or ""), quantity or 0, why, f"#{link}"))
     return found
 
 
@@ -371,10 +404,10 @@ def _priced(request: SellerRequest, form: OrderLinesForm, order: Order | None) -
     return OrderLinesForm.sent(request.seller, order, data)
 
 
-def _focus_after(action: str, form: OrderLinesForm) -> None:
-    """After Add: the quantity of the new line. The search field takes the focus in the template for all else."""
-    if action.startswith("add-") and form.lines:
-        form.lines[-1].fields["quantity"].widget.attrs["autofocus"] = True
+def _focus_on_line(form: OrderLinesForm) -> None:
+    """After Add, Remove and Undo: the quantity of the line to look at. The search field takes the focus in the template for all else."""
+    if form.focused is not None:
+        form.lines[form.focused].fields["quantity"].widget.attrs["autofocus"] = True
 
 
 def _first_wrong(form: OrderLinesForm, customer_form: CustomerForm | None) -> str:

@@ -11,7 +11,7 @@ from orders import addons, outages, permissions, submissions, support
 from orders.failures import Catalogue, latest_attempts, refused_line_numbers
 from orders.forms.notes import NoteForm
 from orders.lifecycle import REPRICED
-from orders.models import AttemptState, Order, OrderEvent, OrderLine, OrderNote, Subscription, VendorExchange
+from orders.models import AttemptState, Order, OrderEvent, OrderLine, OrderNote, StaffVerdict, Subscription, VendorExchange
 from orders.pricing import PriceChange, changes_of
 from orders.progress import show, steps, what_next, who_acts
 from orders.scoping import SellerRequest
@@ -42,7 +42,7 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "what_next": what_next(shown),
         "who_acts": who_acts(shown),
         "lines": _lines(order),
-        "timeline": _timeline(order),
+        "timeline": _timeline(request, order),
         "attempts": _attempts(order),
         "subscriptions": Subscription.objects.filter(line__order=order).select_related("offer", "line"),
         "follow_ups": list(order.follow_ups.order_by("id")),
@@ -83,15 +83,22 @@ def grouped(order: Order) -> list[OrderLine]:
 def _lines(order: Order) -> list[LineShown]:
     refused = refused_line_numbers(order)
     bought = set(Subscription.objects.filter(line__order=order).values_list("line_id", flat=True))
-    approved = {attempt.vendor_id for attempt in latest_attempts(order) if attempt.state == AttemptState.APPROVED}
-    return [LineShown(line, *_outcome(order, line, refused, bought, approved)) for line in grouped(order)]
+    latest = latest_attempts(order)
+    approved = {attempt.vendor_id for attempt in latest if attempt.state == AttemptState.APPROVED}
+    # What staff answered shows at once; the order moves on when every item has its answer.
+    verdicts = dict(StaffVerdict.objects.filter(attempt__in=latest).values_list("line_id", "is_approved"))
+    return [LineShown(line, *_outcome(order, line, refused, bought, approved, verdicts.get(line.pk))) for line in grouped(order)]
 
 
-def _outcome(order: Order, line: OrderLine, refused: set[int], bought: set[int], approved: set[int]) -> tuple[str, str, str]:
+def _outcome(
+    order: Order, line: OrderLine, refused: set[int], bought: set[int], approved: set[int], verdict: bool | None
+) -> tuple[str, str, str]:
     if line.pk in bought:
         return "Bought", "good", "st-completed"
     if line.position in refused:
         return "Not bought", "bad", "st-failed"
+    if verdict is not None and order.status == OrderStatus.PROVISIONING_STARTED:
+        return ("Approved", "good", "check") if verdict else ("Refused", "bad", "st-failed")
     if line.offer.vendor_id in approved:
         return "Approved, activating", "ready", "st-finished"
     if order.status == OrderStatus.PROVISIONING_STARTED:
@@ -99,8 +106,10 @@ def _outcome(order: Order, line: OrderLine, refused: set[int], bought: set[int],
     return "", "", ""
 
 
-def _timeline(order: Order) -> list[Entry]:
-    events = list(OrderEvent.objects.filter(order=order)[:TIMELINE_LIMIT])
+def _timeline(request: SellerRequest, order: Order) -> list[Entry]:
+    """Whoever may not see cost reads nothing of the margin either."""
+    hidden = () if request.membership.may_see_cost else ("below_floor",)
+    events = list(OrderEvent.objects.filter(order=order).exclude(name__in=hidden)[:TIMELINE_LIMIT])
     notes = list(OrderNote.objects.filter(order=order).select_related("author")[:TIMELINE_LIMIT])
     return entries(order, events, notes)
 

@@ -76,11 +76,11 @@ def resend(request: SellerRequest, pk: int) -> HttpResponse:
     if refused := _not_for(request):
         return refused
     if invitation.accepted_at or invitation.revoked_at:
-        return _conflict(request, "This invitation was used or taken back meanwhile.")
+        return _refused(request, "This invitation was used or taken back meanwhile.")
     try:
         return _invite(request, invitation.email, invitation.role)
     except people.Refusal as refusal:
-        return _conflict(request, str(refusal))
+        return _refused(request, str(refusal))
 
 
 @require_POST
@@ -102,11 +102,11 @@ def role(request: SellerRequest, pk: int) -> HttpResponse:
         return refused
     form = RoleForm(request.POST)
     if not form.is_valid():
-        return _conflict(request, "Choose one of the roles.", status=422)
+        return _refused(request, "Choose one of the roles.")
     try:
         changed = people.change_role(membership, form.cleaned_data["role"], by=request.user)
     except people.Refusal as refusal:
-        return _conflict(request, str(refusal))
+        return _refused(request, str(refusal))
     messages.success(request, f"{changed.user.name} is {changed.get_role_display()} now.")
     # Who is no admin any more may not see this page.
     is_left = changed.user_id == request.user.pk and not permissions.can_manage(changed)
@@ -125,7 +125,7 @@ def remove(request: SellerRequest, pk: int) -> HttpResponse:
     try:
         removed = people.remove(membership, by=request.user)
     except people.Refusal as refusal:
-        return _conflict(request, str(refusal))
+        return _refused(request, str(refusal))
     if is_me:
         logout(request)
         messages.success(request, f"You no longer work for {removed.seller.name}.")
@@ -158,9 +158,10 @@ def _invitation(request: SellerRequest, pk: int) -> Invitation:
     return get_object_or_404(request.seller.invitations.select_related("seller"), pk=pk)
 
 
-def _conflict(request: SellerRequest, reason: str, status: int = 409) -> HttpResponse:
+def _refused(request: SellerRequest, reason: str) -> HttpResponse:
+    """Back to the list, which says why: a button's address is no page that could be loaded again."""
     messages.error(request, reason)
-    return _page(request, InviteForm(), status=status)
+    return redirect("orders:people")
 
 
 def _page(request: SellerRequest, form: InviteForm, *, status: int = 200) -> HttpResponse:

@@ -7,6 +7,9 @@
   const autosave = () => document.getElementById("autosave");
   const state = (text) => { const node = document.getElementById("save-state"); if (node) node.textContent = text; };
 
+  /* A page that answered a button is gone from the browser's memory once it is left: Back asks for it anew instead of failing. */
+  history.replaceState(history.state, "", location.href);
+
   /* The page of a new order becomes that order's page with its first save: requests go to where the page is now. */
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.verb === "post" && form.contains(event.detail.elt)) event.detail.path = location.pathname + location.search;
@@ -109,12 +112,21 @@
   });
   /* What a button changed on the screen is saved like what was typed. */
   document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "items") save(); });
-  /* The sums of the lines that are on the screen when the answer comes. */
+  /* The sums of the lines, and what is wrong with their quantities, of those that are on the screen when the answer comes. */
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const node = autosave();
     if (event.target !== node) return;
-    const fixed = node.getAttribute("hx-select-oob").split(",").filter((one) => !one.startsWith("#amount-"));
-    node.setAttribute("hx-select-oob", [...fixed, ...[...form.querySelectorAll('[id^="amount-"]')].map((one) => `#${one.id}`)].join(","));
+    const fixed = node.getAttribute("hx-select-oob").split(",").filter((one) => !/^#(amount|said)-/.test(one));
+    node.setAttribute("hx-select-oob", [...fixed, ...[...form.querySelectorAll('[id^="amount-"], [data-said]')].map((one) => `#${one.id}`)].join(","));
+  });
+  /* The field itself stays, with what is typed in it: it only says whether it is right. */
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    for (const said of form.querySelectorAll("[data-said]")) {
+      const field = document.getElementById(said.dataset.said), text = said.querySelector("[id]");
+      if (!field || field.matches('[aria-describedby~="fix-reason"]')) continue;
+      if (text) { field.setAttribute("aria-invalid", "true"); field.setAttribute("aria-describedby", text.id); }
+      else { field.removeAttribute("aria-invalid"); field.removeAttribute("aria-describedby"); }
+    }
   });
   addEventListener("online", save);
   /* A button that was pressed before the script took it over came back as a page that shows what is not saved yet. */

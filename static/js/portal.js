@@ -58,6 +58,12 @@
     for (const open of document.querySelectorAll("details.filter[open]")) if (!open.contains(event.target)) open.open = false;
   });
 
+  /* --- what the chosen country demands is not optional */
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "country") return;
+    for (const node of event.target.form?.querySelectorAll("[data-optional-unless]") ?? []) node.hidden = node.dataset.optionalUnless.split(" ").includes(event.target.value);
+  });
+
   /* --- errors of requests are always seen */
   const say = (text) => { if (trouble) trouble.textContent = text; };
   document.addEventListener("htmx:responseError", (event) => {

@@ -27,6 +27,11 @@ def page_of(user: User, portal: Portal, new_context: NewContext, **options: obje
     return context.new_page()
 
 
+def saved(page: Page) -> None:
+    """The ordering screen has saved what was typed."""
+    expect(page.locator("#save-state")).to_have_text("Saved")
+
+
 def row(page: Page, order: Order | str) -> Locator:
     return page.locator(f"#order-{getattr(order, 'number', order)}")
 

@@ -4,21 +4,17 @@ import re
 from decimal import Decimal
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from orders.models import Customer, Offer, Order, Price
 from orders.statuses import OrderStatus
-from tests.browser.pages import MICROSOFT, NORTHGATE, NewContext, fill_item, page_of
+from tests.browser.pages import MICROSOFT, NORTHGATE, NewContext, fill_item, page_of, saved
 from tests.harness.browser import Problems
 from tests.harness.portal import Portal
 from tests.harness.world import World, customer_of, order_in
 
 ALDER = "Alder Dental (alderdentalharbour.onmicrosoft.com)"
 NO_NETWORK = "net::ERR"
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#save-state")).to_have_text("Saved")
 
 
 def test_an_order_is_saved_while_it_is_typed_and_is_there_after_a_reload(web: Portal, world: World, new_context: NewContext) -> None:

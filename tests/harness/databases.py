@@ -65,6 +65,12 @@ class Database:
         self.disconnect()
         self.copy()
 
+    @contextmanager
+    def backed_up(self) -> Iterator[None]:
+        """A backup is made before, and restored after: what happened inside is forgotten by the database, and by nobody else."""
+        raise NotImplementedError
+        yield
+
     def copy(self) -> None:
         """Replace the database by a copy of the template. Nobody of this process may be connected."""
         raise NotImplementedError
@@ -97,6 +103,17 @@ class SQLite(Database):
         assert not Path(f"{self._template}-wal").exists(), "The template was not closed."
         shutil.copyfile(self._template, self._file)
 
+    @contextmanager
+    def backed_up(self) -> Iterator[None]:
+        backup = self._file.with_suffix(".backup")
+        self.disconnect()
+        shutil.copyfile(self._file, backup)
+        yield
+        self.disconnect()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self._file}{suffix}").unlink(missing_ok=True)
+        backup.replace(self._file)
+
 
 class PostgreSQL(Database):
     kind = "postgresql"
@@ -109,6 +126,14 @@ class PostgreSQL(Database):
 
     def copy(self) -> None:
         self._server.execute("DROP DATABASE IF EXISTS portal WITH (FORCE)", "CREATE DATABASE portal TEMPLATE portal_template")
+
+    @contextmanager
+    def backed_up(self) -> Iterator[None]:
+        self.disconnect()
+        self._server.execute("DROP DATABASE IF EXISTS portal_backup WITH (FORCE)", "CREATE DATABASE portal_backup TEMPLATE portal")
+        yield
+        self.disconnect()
+        self._server.execute("DROP DATABASE IF EXISTS portal WITH (FORCE)", "ALTER DATABASE portal_backup RENAME TO portal")
 
 
 def contents(*tables: str) -> dict[str, list[tuple[Any, ...]]]:

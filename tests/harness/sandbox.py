@@ -14,6 +14,7 @@ CLIENT_SECRET = "a-secret-for-tests"
 REFRESH_TOKEN = "a-refresh-token-for-tests"
 MICROSOFT_TENANT = "11111111-1111-4111-8111-111111111111"
 NORTHGATE_TENANT = "22222222-2222-4222-8222-222222222222"
+ADOBE_RESELLER = "5556667778"
 READY = "sandbox vendor on "
 
 
@@ -29,7 +30,9 @@ class Sandbox:
             ],
             log=var / "sandbox.log",
             env=environment(
-                SANDBOX_CLIENT_ID=CLIENT_ID, SANDBOX_CLIENT_SECRET=CLIENT_SECRET, SANDBOX_TENANTS=f"{MICROSOFT_TENANT},{NORTHGATE_TENANT}",
+                SANDBOX_CLIENT_ID=CLIENT_ID,
+                SANDBOX_CLIENT_SECRET=CLIENT_SECRET,
+                SANDBOX_TENANTS=f"{MICROSOFT_TENANT},{NORTHGATE_TENANT},{ADOBE_RESELLER}",
                 SANDBOX_REFRESH_TOKEN=REFRESH_TOKEN,
             ),
             ready=lambda process: READY in process.output() and process.output().endswith("\n"),

@@ -1,6 +1,7 @@
 """The process itself: starting, refusing to start, leaving, and remembering."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .client import Box
+from .client import Box, customer_body
 from .conftest import Start, url_of
 
 
@@ -97,3 +98,33 @@ def test_clock_file(start: Start, tmp_path: Path) -> None:
         assert box.control("GET", "health")["offsetSeconds"] == 100
         clock.write_text("nonsense", encoding="ascii")
         assert box.control("GET", "health")["offsetSeconds"] == 10
+
+
+def test_starts_at_once(start: Start, tmp_path: Path) -> None:
+    """Measured in its own processor time, so that a busy machine does not matter: it must not need anything heavy to start."""
+    process = start("--port", "0", "--ledger", str(tmp_path / "l"))
+    url_of(process)
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    assert (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") < 1
+    assert "cryptography" not in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+def test_limits_of_a_sandbox_account(start: Start, tmp_path: Path) -> None:
+    with Box(url_of(start("--port", "0", "--ledger", str(tmp_path / "l"), "--account-limits"))) as box:
+        first = box.customer("c0.onmicrosoft.com")
+        assert box.post_cart(first, 26, 5, 25).json()["lineItems"][2].get("error") is None
+        assert box.post_cart(first, 30).json()["lineItems"][0]["error"]["errorCode"] == 10009
+        assert [line["error"]["errorCode"] for line in box.post_cart(first, *[1] * 6).json()["lineItems"]] == [10009] * 6
+        for number in range(1, 75):
+            box.customer(f"c{number}.onmicrosoft.com")
+        answer = box.call("POST", "/customers", customer_body("c75.onmicrosoft.com"))
+        assert (answer.status_code, answer.json()["code"]) == (400, 800018)
+
+
+def test_some_resources_are_for_a_person(start: Start, tmp_path: Path) -> None:
+    arguments = ("--port", "0", "--ledger", str(tmp_path / "l"), "--wants-person")
+    with Box(url_of(start(*arguments, SANDBOX_REFRESH_TOKEN="consent"))) as box:
+        path = f"/customers/{box.customer()}/validationStatus?type=account"
+        assert box.call("GET", path).json()["code"] == 900329
+        token = box.ask_token(grant_type="refresh_token", refresh_token="consent").json()["access_token"]
+        assert box.call("GET", path, headers={"Authorization": f"Bearer {token}"}).json()["status"] == "Allowed"

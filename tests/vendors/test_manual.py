@@ -8,7 +8,7 @@ import pytest
 from orders.vendors import registry
 from orders.vendors.contract import Phase, Rejected, Verdict
 from orders.vendors.http import Login
-from tests.vendors.test_partner_center import an_order
+from tests.vendors.kits import PARTNER_CENTER
 
 NO_LOGIN = Login(account="1", base_url="", login_url="", tenant="", client_id="", client_secret="")
 START = datetime(2026, 12, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ def refused(line: int, text: str = "") -> Verdict:
 
 
 def advance(*verdicts: Verdict, quantities: tuple[int, ...] = (2, 5)) -> object:
-    return registry.connect("manual", NO_LOGIN, lambda *_: None).advance(an_order(*quantities), Answers(*verdicts))
+    return registry.connect("manual", NO_LOGIN, lambda *_: None).advance(PARTNER_CENTER.order(*quantities), Answers(*verdicts))
 
 
 @pytest.mark.parametrize("verdicts", [(), (approved(1),), (refused(2),), (approved(7), refused(8))])

@@ -189,6 +189,28 @@ def test_the_page_of_an_offer_has_its_history_its_add_ons_and_the_list_for_staff
     assert HtmlPage(manager.get(f"/catalogue/{world.premium.code}/")).says("Its add-ons")
 
 
+def test_the_history_of_prices_with_other_dates_reads_right(manager: Client, world: World, tmp_path: Path) -> None:
+    def month(**changes: str) -> None:
+        pricing.import_prices(write(tmp_path / "x.csv", row(**changes)), world.microsoft)
+
+    month()
+    month(ERP="60", EffectiveStartDate="2150-01-01T00:00:00.0000000Z")
+    page = HtmlPage(manager.get("/catalogue/CFQ7TTC0TEST-0002/"))
+    # Today's price only got an end: one price, and not an ended one beside one that goes on.
+    assert page.says("since 1 May 2024 until 1 Jan 2150")
+    assert page.says("from 1 Jan 2150 on")
+    assert page.says("Coming")
+    assert not page.says("Ended")
+    assert not page.says("No longer sold")
+    month(ERP="72", EffectiveStartDate="2025-11-01T00:00:00.0000000Z")
+    page = HtmlPage(manager.get("/catalogue/CFQ7TTC0TEST-0002/"))
+    assert page.says("since 1 Nov 2025")
+    assert page.says("was to begin 1 Jan 2150")
+    assert page.says("Withdrawn")
+    assert page.says("Ended")
+    assert not page.says("Coming")
+
+
 @pytest.mark.parametrize("code", ["no-such", "%00", "x" * 300, "a%0ab"])
 def test_an_offer_that_is_not_there_is_not_found(manager: Client, world: World, code: str) -> None:
     assert manager.get(f"/catalogue/{code}/").status_code == 404

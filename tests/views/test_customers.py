@@ -1,18 +1,23 @@
 """Customers: found, read, corrected and archived by their own seller, and by nobody else."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpRequest
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from orders.models import Customer, Order
+from orders import submissions
+from orders.models import Customer, FailureReason, Order
 from orders.statuses import OrderStatus
+from orders.vendors.contract import Refusal
 from tests.harness.world import World, again, customer_of, order_in, verdict_refused
 from tests.views.test_forms import CUSTOMER, refused_at
 from tests.walls.markup import complaints
-from tests.walls.pages import HtmlPage, value_of
+from tests.walls.pages import HtmlPage, text_of, value_of
 from tests.walls.state import state
 
 
@@ -25,7 +30,7 @@ def manager(client: Client, world: World) -> Client:
 def details(customer: Customer, **changes: Any) -> dict[str, str]:
     """The edit form as it opens, with changes."""
     fields = {name: "" if value is None else str(value) for name, value in customer.__dict__.items() if not name.startswith("_")}
-    return fields | {"customer_version": str(customer.version), "token": "edit"} | changes
+    return fields | {"customer_code": customer.code, "customer_version": str(customer.version), "token": "edit"} | changes
 
 
 def names(page: HtmlPage) -> list[str]:
@@ -120,6 +125,76 @@ def test_correcting_the_contact_offers_to_retry_what_failed_for_it(manager: Clie
     assert (customer.contact_email, customer.version) == ("right@alder.example", 2)
 
 
+@pytest.mark.parametrize(
+    ("code", "changes", "mends"),
+    [
+        ("3000:BillingProfile.Email", {"contact_email": "right@alder.example"}, True), ("3000:BillingProfile.Email", {"city": "Delft", "postal_code": "2611 AB"}, False),
+        ("3000:BillingProfile.DefaultAddress.AddressLine1", {"city": "Delft", "postal_code": "2611 AB"}, True),
+        ("3000:BillingProfile.CompanyName", {"contact_email": "right@alder.example"}, False), ("800069", {"contact_email": "right@alder.example"}, False),
+    ],
+)  # fmt: skip
+def test_only_what_the_failure_names_is_a_correction_of_it(
+    manager: Client, world: World, code: str, changes: dict[str, str], mends: bool
+) -> None:
+    failed = order_in(OrderStatus.PROVISIONING_STARTED, world)
+    code, _, field = code.partition(":")
+    verdict_refused(failed.attempts.get(), Refusal(code, 400, "No.", b"{}", field=field))
+    page = HtmlPage(manager.post(f"/customers/{failed.customer.code}/edit/", details(failed.customer, **changes), follow=True))
+    assert page.says("was saved.")
+    assert page.says("can be retried below") == page.says("the details were changed since it was sent") == mends
+
+
+def test_a_failed_order_whose_retry_is_off_is_not_among_those_that_can_be_retried(manager: Client, world: World) -> None:
+    failed = order_in(OrderStatus.PROVISIONING_FAILED, world)
+    FailureReason.objects.filter(slug="customer-details").update(retry="never")
+    page = HtmlPage(
+        manager.post(f"/customers/{failed.customer.code}/edit/", details(failed.customer, contact_email="a@alder.example"), follow=True)
+    )
+    assert page.says("was saved.")
+    assert not page.says("can be retried")
+
+
+# --- tax
+
+
+def sum_on(manager: Client, path: str) -> str:
+    """The first payment as the page shows it."""
+    return re.findall(r"First payment(?: with tax)?\s*(€\s[\d.,]+)", text_of(HtmlPage(manager.get(path)).by_id("main")))[0]
+
+
+def test_a_new_tax_rate_is_that_of_every_order_that_may_still_change_and_of_no_other(manager: Client, world: World) -> None:
+    customer = world.harbour.customer
+    orders = {status: order_in(status, world) for status in OrderStatus}
+    before = {status: (order.tax_now, order.version) for status, order in orders.items()}
+    page = HtmlPage(manager.post(f"/customers/{customer.code}/edit/", details(customer, tax_rate="10"), follow=True))
+    assert page.says("3 open orders have the new tax.")
+    for status, order in orders.items():
+        changes = status in {OrderStatus.START, OrderStatus.DRAFT, OrderStatus.PROVISIONING_FAILED}
+        saved = again(order)
+        # 2 × 9.50 = 19.00
+        assert saved.tax_now == (Decimal("1.90") if changes else before[status][0]), status
+        assert saved.version == before[status][1]
+        assert [line.tax for line in saved.lines.all()] == [saved.tax_now]
+        assert (saved.events.first().name == "retaxed") == changes, status
+        if changes:
+            assert HtmlPage(manager.get(f"/orders/{order.number}/")).says("From 21 % to 10 %")
+    for status in (OrderStatus.START, OrderStatus.DRAFT):
+        number = orders[status].number
+        assert {sum_on(manager, f"/orders/{number}/{page}") for page in ("", "edit/", "place/")} == {"€ 20.90"}
+
+
+@pytest.mark.parametrize("status", [OrderStatus.DRAFT, OrderStatus.START])
+def test_whatever_changed_the_rate_the_review_shows_what_placing_makes(manager: Client, world: World, status: OrderStatus) -> None:
+    order = order_in(status, world)
+    Customer.objects.filter(pk=order.customer_id).update(tax_rate=0)
+    path = f"/orders/{order.number}/place/"
+    assert sum_on(manager, path) == "€ 19.00"
+    assert manager.post(path, {"token": "place"}).status_code == 302
+    placed = again(order)
+    assert (placed.tax_now, placed.first_payment) == (0, 19)
+    assert [line.tax_rate for line in placed.lines.all()] == [0]
+
+
 def test_a_phone_number_that_is_only_written_otherwise_is_no_correction(manager: Client, world: World) -> None:
     failed = order_in(OrderStatus.PROVISIONING_FAILED, world)
     path = f"/customers/{failed.customer.code}/"
@@ -162,6 +237,28 @@ def test_a_registration_number_is_asked_for_where_the_vendor_demands_it(manager:
     assert Customer.objects.latest("id").as_request().registration_number == "5213017228"
 
 
+def test_what_the_country_demands_is_not_called_optional(manager: Client, world: World) -> None:
+    def optional(**changes: str) -> set[str]:
+        page = HtmlPage(manager.post("/customers/new/", CUSTOMER | {"name": ""} | changes))
+        labels = {label.get("for"): label for label in page.all("label")}
+        return {
+            name
+            for name in ("state", "postal_code", "registration_number", "contact_phone")
+            for span in labels[f"id_{name}"].iter("span")
+            if "hidden" not in span.attrib
+        }
+
+    assert optional(country="NL") == {"state", "registration_number", "contact_phone"}
+    assert optional(country="US") == {"registration_number", "contact_phone"}
+    assert optional(country="HK") == {"postal_code", "registration_number", "contact_phone"}
+    assert optional(country="PL") == {"state"}
+    customer = world.harbour.customer
+    Customer.objects.filter(pk=customer.pk).update(country="PL")
+    page = HtmlPage(manager.get(f"/customers/{customer.code}/edit/"))
+    [label] = [one for one in page.all("label") if one.get("for") == "id_registration_number"]
+    assert ["hidden" in span.attrib for span in label.iter("span")] == [True]
+
+
 def test_no_tax_needs_a_reason(manager: Client, world: World) -> None:
     refused_at(manager.post("/customers/new/", CUSTOMER | {"tax_rate": "0"}), "tax_note", "why no tax")
     assert manager.post("/customers/new/", CUSTOMER | {"tax_rate": "0,00", "tax_note": "Reverse charge"}).status_code == 302
@@ -176,6 +273,36 @@ def test_two_people_on_one_customer_lose_nothing(manager: Client, world: World) 
     page = HtmlPage(response)
     assert page.says("Somebody else changed this customer")
     assert value_of(page.field("city")) == "Delft"
+    customer.refresh_from_db()
+    assert customer.city == "Utrecht"
+    # Theirs stands beside mine, and each can stay.
+    assert page.says("Saved: Utrecht")
+    assert page.says("Yours: Delft")
+    assert complaints(page) == []
+    [keep] = page.all("button", name="their_customer_version")
+    assert [link.get("href") for link in page.all("a") if link.text == "Take the saved one"] == [f"/customers/{customer.code}/edit/"]
+    # Over the version that was shown, and over no later one.
+    Customer.objects.filter(pk=customer.pk).update(city="Leiden", version=3)
+    assert manager.post(f"/customers/{customer.code}/edit/", second | {"their_customer_version": keep.attrib["value"]}).status_code == 422
+    # What is wrong besides is corrected without choosing again.
+    half = HtmlPage(manager.post(f"/customers/{customer.code}/edit/", second | {"their_customer_version": "3", "postal_code": "1"}))
+    assert not half.says("Which version of the customer stays?")
+    assert manager.post(f"/customers/{customer.code}/edit/", half.sent() | {"postal_code": "2611 AB"}).status_code == 302
+    customer.refresh_from_db()
+    assert (customer.city, customer.version) == ("Delft", 4)
+
+
+def test_of_two_saves_at_once_the_second_finds_what_the_first_saved(manager: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    customer, once = world.harbour.customer, submissions.once
+
+    def late(request: HttpRequest, work: submissions.Work) -> str:
+        Customer.objects.filter(pk=customer.pk, version=1).update(city="Utrecht", version=2)
+        return once(request, work)
+
+    monkeypatch.setattr(submissions, "once", late)
+    response = manager.post(f"/customers/{customer.code}/edit/", details(customer, city="Delft"))
+    assert response.status_code == 422
+    assert HtmlPage(response).says("Saved: Utrecht")
     customer.refresh_from_db()
     assert customer.city == "Utrecht"
 

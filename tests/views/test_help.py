@@ -230,7 +230,7 @@ def test_the_search_finds_by_word_and_by_code_in_any_case_and_keeps_what_was_ask
     def found(asked: str) -> set[str]:
         page = page_at(viewer, "/help/failures/", q=asked)
         assert page.field("q").get("value") == asked
-        return {element.attrib["id"] for element in page.all("section") if "id" in element.attrib}
+        return {element.attrib["id"] for element in page.all("article")}
 
     assert found("800023") == {"credit-limit"}
     assert found("CREDIT line") == {"credit-limit"}

@@ -1,5 +1,6 @@
 """The ordering screen beyond its fields: add-ons under their base, many customers, the last look before placing, the cart."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from orders import addons, lifecycle
-from orders.models import Customer, Offer, Order, Price
+from orders.models import Customer, Offer, Order, Price, Subscription
 from orders.statuses import OrderStatus
 from tests.harness.world import World, again, cart_of, customer_of, order_in
 from tests.views.test_forms import NEW, order_data
@@ -131,6 +132,47 @@ def test_the_review_says_what_is_bought_twice_before_it_is(manager: Client, worl
     page = HtmlPage(manager.get(f"/orders/{order.number}/place/"))
     assert page.says(f"{other.number} is open with")
     assert page.says("Place order")
+
+
+def test_what_the_customer_holds_is_offered_to_be_changed_and_stands_on_his_page(manager: Client, client: Client, world: World) -> None:
+    bought = order_in(OrderStatus.COMPLETED, world, world.line(quantity=24))
+    Subscription.objects.filter(line__order=bought).update(ends_at=datetime(2027, 5, 4, 12, tzinfo=UTC))
+    page = HtmlPage(manager.get(f"/orders/{cart_of(world).number}/edit/"))
+    words = f"This customer already has 24 seats of {world.backup.title}: change them instead?"
+    [link] = [one for one in page.all("a") if text_of(one) == words]
+    address, _, anchor = link.attrib["href"].partition("#")
+    assert address == f"/customers/{world.harbour.customer.code}/"
+    for user in (world.harbour.manager, world.harbour.viewer):
+        client.force_login(user)
+        theirs = HtmlPage(client.get(address))
+        assert f"{world.backup.title}24 seats · renews on 4 May 2027" in text_of(theirs.by_id(anchor))
+        assert "6.40" not in theirs.text
+        assert complaints(theirs) == []
+
+
+def test_a_customer_with_much_costs_as_many_queries_as_one_with_little(manager: Client, world: World) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert manager.get(f"/customers/{world.harbour.customer.code}/").status_code == 200
+        return len(queries)
+
+    order_in(OrderStatus.COMPLETED, world)
+    few = cost()
+    for _ in range(4):
+        order_in(OrderStatus.COMPLETED, world, world.line(), world.line(world.premium_monthly))
+    assert cost() == few
+
+
+def test_one_offer_on_two_lines_with_one_plan_is_a_warning_and_with_two_plans_none(manager: Client, world: World) -> None:
+    line = {"lines-1-offer": world.backup.code, "lines-1-plan": "P1M:monthly", "lines-1-quantity": "1"}
+    warning = f"{world.backup.title} stands here twice with the same term and billing."
+    page = HtmlPage(manager.post(NEW, order_data(world, action="totals") | line))
+    assert page.says(warning)
+    assert not HtmlPage(manager.post(NEW, order_data(world, action="totals") | line | {"lines-1-plan": "P1Y:monthly"})).says(warning)
+    saved = manager.post(NEW, order_data(world, action="review") | line)
+    review = HtmlPage(manager.get(saved["Location"]))
+    assert review.says(warning)
+    assert review.says("Place order")
 
 
 @pytest.mark.parametrize("change", ["inactive", "segment"])

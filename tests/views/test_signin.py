@@ -342,3 +342,18 @@ def test_a_deactivated_member_of_the_staff_is_out_of_the_admin_on_the_next_reque
     assert client.get("/admin/").status_code in {302, 403, 404}
     User.objects.filter(pk=world.staff.pk).update(is_staff=True, is_active=False)
     assert client.get("/admin/").status_code == 302
+
+
+# --- staff
+
+
+@pytest.mark.parametrize(("wanted", "led"), [("", "/admin/"), ("/orders/", "/admin/"), ("/admin/orders/order/", "/admin/orders/order/")])
+def test_staff_without_a_seller_are_led_to_the_admin(client: Client, world: World, wanted: str, led: str) -> None:
+    response = knock(client, world.staff.email, next=wanted)
+    assert (response.status_code, response["Location"]) == (302, led)
+    assert client.get("/signin/", {"next": wanted})["Location"] == led
+
+
+def test_staff_who_work_for_a_seller_are_led_to_their_orders(client: Client, world: World) -> None:
+    Membership.objects.create(user=world.staff, seller=world.harbour.seller, role=Role.VIEWER)
+    assert knock(client, world.staff.email)["Location"] == "/orders/"

@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--vendor", default="microsoft", help="Code of the vendor whose list it is (default microsoft).")
         parser.add_argument("--skip-bad-rows", action="store_true", help="Import the good rows of a file that has bad ones.")
         parser.add_argument(
-            "--allow-ending", action="store_true", help="Also a list that ends more than half of the prices of a market that it covers."
+            "--allow-ending", action="store_true", help="Also a list that ends so many prices that the file may have been cut off."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

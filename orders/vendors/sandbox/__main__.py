@@ -91,6 +91,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--calls-per-minute", type=int, default=0, help="how many calls a tenant may make in a virtual minute; 0 (default) for any number"
     )
+    parser.add_argument(
+        "--account-limits", action="store_true", help="keep the limits of a sandbox account: 75 customers, 5 subscriptions, 25 seats"
+    )
+    parser.add_argument("--wants-person", action="store_true", help="refuse standing and agreements to a token without a person's consent")
     parser.add_argument("--clock-file", type=Path, help="a file with whole seconds to add to the vendor's clock")
     parser.add_argument("--print-magic", action="store_true", help="print the magic values as JSON and leave")
     parser.add_argument("--print-triggers", action="store_true", help="print all other triggers as JSON and leave")
@@ -116,6 +120,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         options.action_seconds,
         os.environ.get("SANDBOX_REFRESH_TOKEN", ""),
         options.calls_per_minute,
+        options.account_limits,
+        options.wants_person,
     )
 
 

@@ -17,6 +17,9 @@ from .orders import create_order, order_json, subscribed
 from .state import Sandbox
 
 CART_SECONDS = 7 * 86_400
+MOST_SUBSCRIPTIONS, MOST_SEATS_OF_ACCOUNT = 5, 25
+"""Of a customer and of a subscription, when the limits of a sandbox account hold."""
+
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _LINE_FIELDS = frozenset(
     [
@@ -58,6 +61,8 @@ def create_cart(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
                 "errorDescription": "Too many seats in one subscription.",
                 "additionalInformation": {"availableQuantity": rules.SEATS_LEFT, "purchasedQuantity": 0},
             }
+        elif sandbox.settings.has_account_limits and _is_over_limit(sandbox, customer, lines, line):
+            line["error"] = {"errorCode": 10009, "errorDescription": "The limit of this sandbox account is met."}
         elif product_of(line["catalogItemId"]) == ATTESTATION and not line["AttestationAccepted"]:
             line["error"] = {"errorCode": 10012, "errorDescription": "The attestation for this item is missing."}
     identifier = str(uuid.uuid4())
@@ -145,6 +150,11 @@ def _turned_away(sandbox: Sandbox, request: Request, customer: Document, quantit
             return html(503, "Service Unavailable")
         sandbox.ledger.clear_count(counter)
     return None
+
+
+def _is_over_limit(sandbox: Sandbox, customer: Document, lines: list[Document], line: Document) -> bool:
+    held = sum(len(order["lines"]) for order in sandbox.ledger.children("order", customer["id"]))
+    return bool(line["quantity"] > MOST_SEATS_OF_ACCOUNT or held + len(lines) > MOST_SUBSCRIPTIONS)
 
 
 def _not_available(sandbox: Sandbox, customer: Document, lines: list[Document]) -> Answer | None:

@@ -17,6 +17,9 @@ from .state import Sandbox
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+APPLICATION, PERSON = "sbx.", "sbp."
+"""How tokens begin: of an application alone, and of one that acts with a person's consent."""
+
 REQUEST_MEMORY_SECONDS = 600
 """How long an MS-RequestId is remembered.  The real time is not documented; ten minutes is treated as typical."""
 
@@ -63,6 +66,13 @@ def admit(sandbox: Sandbox, request: Request) -> None:
     _check_correlation(sandbox, request)
     if request.is_write:
         _check_request_id(sandbox, request)
+
+
+def refuse_application(sandbox: Sandbox, request: Request) -> None:
+    """Some resources are for a person only; the vendor then refuses what the application does on its own."""
+    bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
+    if sandbox.settings.wants_person and not bearer.startswith(PERSON):
+        raise RefusedError(error(403, 900329, "App-only authentication is not accepted here."))
 
 
 def replayed(sandbox: Sandbox, request: Request) -> Answer | None:

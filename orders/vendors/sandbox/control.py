@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from . import late, rules, signing, triggers, webhooks
+from . import adobe, late, rules, signing, triggers, webhooks
 from .answers import Answer, Request
 from .background import catch_up
 from .carts import cart_json
@@ -122,7 +122,8 @@ def dump(sandbox: Sandbox) -> Document:
         for number, line in enumerate(order["lines"])
         if subscribed(order, number, now)
     ]
-    return {"now": iso(now), "customers": customers, "carts": carts, "orders": shown, "subscriptions": subscriptions}
+    bought = {"customers": customers, "carts": carts, "orders": shown, "subscriptions": subscriptions}
+    return {"now": iso(now), **bought, "adobe": adobe.dump(sandbox)}
 
 
 def _advance(sandbox: Sandbox, body: Any) -> Answer:

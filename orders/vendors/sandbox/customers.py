@@ -15,6 +15,9 @@ from .contract import read_json, refuse
 from .ledger import Document
 from .state import Sandbox
 
+MOST_CUSTOMERS = 75
+"""Of a sandbox account, when its limits hold."""
+
 _DOMAIN = re.compile(r"([a-z0-9][a-z0-9-]{0,26})\.onmicrosoft\.com", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -52,6 +55,8 @@ def create_customer(sandbox: Sandbox, request: Request) -> Answer:
     _refuse_magic_details(body)
     if (refused := customer_rules.refused_by_country(body["CompanyProfile"], billing["DefaultAddress"])) is not None:
         raise RefusedError(refused)
+    if sandbox.settings.has_account_limits and len(sandbox.ledger.of_tenant("customer", request.tenant)) >= MOST_CUSTOMERS:
+        raise RefusedError(error(400, 800018, "The limit of this sandbox account is met."))
     if _is_taken(sandbox, request.tenant, domain):
         raise RefusedError(error(400, 3000, f'The domain "{domain}" is already in use by another tenant.', ["CompanyProfile.Domain"]))
     if _burns_domain(billing["Email"].lower()):

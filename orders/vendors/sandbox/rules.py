@@ -64,6 +64,13 @@ CUSTOMER_REFUSALS = (
 )
 """What a customer's text begins with to have its creation refused, by the part and property it stands in."""
 
+ADOBE_CUSTOMER_INACTIVE = 1024
+ADOBE_ACCOUNT_BLOCKED = 1125
+ADOBE_NOT_ELIGIBLE = 2129
+ADOBE_STILL_PROCESSING = 4122
+ADOBE_UNAVAILABLE = 5122
+"""Quantities of offers that are sold in Adobe's dialect; each is the code itself. Its slow and failing ones are those above."""
+
 REGISTRATION_REFUSED = "000"
 PHONE_REFUSED = "99999"
 
@@ -142,6 +149,38 @@ MAGIC = (
         "Not in this country", "Quantity", "800070", "Checkout is refused as a whole: not sold there (400, code 800070). Another offer is."
     ),
     Magic("Seat limit", "Quantity", "800088", "Checkout is refused as a whole: only 25 seats are left (403, code 800088)."),
+    Magic("Adobe: address refused", "City, Adobe offers", "Nowhere…", "Creating the customer is refused (400, code 1118)."),
+    Magic("Adobe: contact refused", "Contact e-mail, Adobe offers", "refused@…", "Creating the customer is refused (400, code 1117)."),
+    Magic("Adobe: slow success", "Quantity, Adobe offers", "202", "The order stays open (1002) for the slow time, then it is filled."),
+    Magic(
+        "Adobe: item fails later",
+        "Quantity, Adobe offers",
+        "204",
+        "The order is open, then this item has failed (1004); others are filled.",
+    ),
+    Magic(
+        "Adobe: fails later",
+        "Quantity, Adobe offers",
+        "1024",
+        "The order is open, then it has failed as a whole: customer inactive (1024).",
+    ),
+    Magic("Adobe: account blocked", "Quantity, Adobe offers", "1125", "The order is refused as a whole (400, code 1125)."),
+    Magic("Adobe: not eligible", "Quantity, Adobe offers", "2129", "The order is refused as a whole and names this item (400, code 2129)."),
+    Magic(
+        "Adobe: too many seats", "Quantity, Adobe offers", "10001", "The order is refused as a whole and names this item (400, code 2120)."
+    ),
+    Magic(
+        "Adobe: still processing",
+        "Quantity, Adobe offers",
+        "4122",
+        "The order is taken, but the answer is that it is still being processed (400, code 4122).",
+    ),
+    Magic(
+        "Adobe: unavailable twice",
+        "Quantity, Adobe offers",
+        "5122",
+        "The order is answered two times with “currently unavailable” (400, code 5122); then it works.",
+    ),
 )
 
 

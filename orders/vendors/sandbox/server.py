@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import (
     addresses,
+    adobe,
     background,
     carts,
     catalogue,
@@ -161,6 +162,7 @@ class Handler(BaseHTTPRequestHandler):
         entry = sandbox.log.begin(iso(sandbox.clock.now()), self.command, self.path, headers, body)
         try:
             answer, fault = process(sandbox, request)
+            answer = adobe.in_own_words(request, answer)
             # Logged first, so that whoever has the answer also finds it in the log.
             sandbox.log.finish(entry, answer.status, "answered", answer.text if answer.text is not None else answer.body)
             self._send(request, answer, fault)
@@ -289,7 +291,7 @@ def process(sandbox: Sandbox, request: Request) -> tuple[Answer, Fault | None]:
 
 def _admitted(sandbox: Sandbox, request: Request) -> Answer | None:
     """Why the call is not even looked at, or None."""
-    contract.admit(sandbox, request)
+    (adobe if adobe.speaks(request) else contract).admit(sandbox, request)
     limit = sandbox.settings.calls_per_minute
     if not limit:
         return None
@@ -313,6 +315,8 @@ def _within_transaction[T](sandbox: Sandbox, work: Callable[[], T]) -> T | Answe
 
 
 def _route(sandbox: Sandbox, request: Request) -> Answer:
+    if adobe.speaks(request):
+        return adobe.answer(sandbox, request)
     for method, pattern, endpoint in _ROUTES:
         found = pattern.fullmatch(request.path) if method == request.method else None
         if found is None:

@@ -3,7 +3,7 @@
 from . import customer_rules as rules
 from .answers import Answer, RefusedError, Request, collection, detailed_error
 from .clock import iso
-from .contract import refuse
+from .contract import refuse, refuse_application
 from .customers import find_customer
 from .state import Sandbox
 
@@ -13,6 +13,7 @@ _TEMPLATE = "117a77b0-9360-443b-8795-c6dedc750cf9"
 
 def validation_status(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
     """`GET /customers/{id}/validationStatus?type=account`.  404 with code 600074 means "no status", which blocks nothing."""
+    refuse_application(sandbox, request)
     customer = find_customer(sandbox, request, customer_id)
     if request.query.get("type", "").lower() != "account":
         refuse(sandbox, request, "bad_query", 400, 800002, "type must be account.", ["type"])
@@ -30,6 +31,7 @@ def validation_status(sandbox: Sandbox, request: Request, customer_id: str) -> A
 
 def agreements(sandbox: Sandbox, request: Request, customer_id: str) -> Answer:
     """What the partner attested.  Without `agreementType` the vendor lists the old Cloud Agreement, so nothing of use."""
+    refuse_application(sandbox, request)
     customer = find_customer(sandbox, request, customer_id)
     items = []
     if request.query.get("agreementType") == AGREEMENT and rules.account_of(customer)["agreement"] == rules.ATTESTED:

@@ -34,6 +34,10 @@ class Settings:
     """The refresh token that a person's consent gave, accepted for every tenant; empty when there was no consent."""
     calls_per_minute: int = 0
     """How many calls a tenant may make in a virtual minute; 0 for any number."""
+    has_account_limits: bool = False
+    """Whether the limits of a Partner Center sandbox account hold: 75 customers, 5 subscriptions each, 25 licences each."""
+    wants_person: bool = False
+    """Whether standing and agreements are refused to an application that acts without a person's consent."""
     origin: str = ""
     """The sandbox's own address, known once it listens."""
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from . import ledger
 from .answers import Answer, Request
-from .contract import violation
+from .contract import APPLICATION, PERSON, violation
 from .state import Sandbox
 
 RESOURCE = "https://api.partnercenter.microsoft.com"
@@ -30,7 +30,7 @@ def issue_token(sandbox: Sandbox, request: Request, tenant: str, *, born_expired
             return refused
         renewed = {"refresh_token": _next_refresh_token(sandbox, form, tenant.lower())}
     now = sandbox.clock.now()
-    token = "sbx." + secrets.token_urlsafe(48)
+    token = (PERSON if renewed else APPLICATION) + secrets.token_urlsafe(48)
     sandbox.ledger.add_token(ledger.digest(token), tenant.lower(), ledger.BORN_EXPIRED if born_expired else now + TOKEN_SECONDS)
     body = {
         "token_type": "Bearer",

@@ -199,7 +199,8 @@ def groups() -> list[dict[str, object]]:
         (
             "Products",
             "products",
-            "Order one of these products. Its vendor order is its own, so other lines of the order are not touched.",
+            "Order one of these products; the demo’s catalogue has them as “Test outcome”."
+            " Each gets a vendor order of its own, so other lines are not touched.",
             PRODUCTS,
         ),
         ("Customers", "customers", "What a customer is called decides what the vendor thinks of him.", CUSTOMERS),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0004_exact_term_price"),
+        ("orders", "0005_failure_catalogue"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0005_purchasing"),
+        ("orders", "0006_purchasing"),
     ]
 
     operations = [
