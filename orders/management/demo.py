@@ -26,7 +26,11 @@ LOGINS = (
     ("staff@portal.example", "staff: Django admin"),
 )
 SANDBOX_CLIENT = "seller-portal-demo"
-TENANTS = {"microsoft": "11111111-1111-4111-8111-111111111111", "northgate": "22222222-2222-4222-8222-222222222222"}
+TENANTS = {
+    "microsoft": "11111111-1111-4111-8111-111111111111",
+    "northgate": "22222222-2222-4222-8222-222222222222",
+    "adobe": "5556667778",
+}
 DATA = Path(__file__).with_name("demo.json")
 PRICES = Path(__file__).with_name("demo_prices.csv")  # in the form of Microsoft's list, with invented prices
 

@@ -68,6 +68,8 @@ FAILED = frozenset({FAILED_SILENTLY, "1008", "1010", "1012", "1014", "1020", "10
 EXISTS, IN_PROCESS = "1127", "4122"
 # The gateway's word on our API key and token; nothing was passed on.
 NOT_LET_IN = frozenset({"4115", "4116", "4117"})
+# An offer is for a year; the term is no part of the order.
+TERM = "P1Y"
 SEGMENTS = {"education": "EDU", "government": "GOV"}
 
 
@@ -108,6 +110,8 @@ class AdobeMarketplace:
     def advance(self, order: OrderRequest, journal: Journal) -> Snapshot:
         """See contract.Connector.advance."""
         if not journal.adopted() and journal.answered(ORDER) is None:
+            if not journal.was_sent(ORDER) and (wrong := _for_other_terms(order)):
+                raise Rejected(wrong)
             tenant = journal.tenant() or self._ensure_customer(order, journal)
             self._buy(order, tenant, journal)
         return self._look(order, journal)
@@ -142,7 +146,7 @@ class AdobeMarketplace:
         """See contract.Connector.check. A customer that Adobe does not know yet has nothing to be asked for but his reseller."""
         tenant = journal.tenant()
         path = f"/v3/customers/{quote(tenant)}" if tenant else f"/v3/resellers/{quote(self._login.tenant)}"
-        found = list(self._standing(path, journal))
+        found = [*self._standing(path, journal), *_for_other_terms(order)]
         return found + self._preview_all(order, tenant, journal) if tenant else found
 
     # --- the customer
@@ -480,6 +484,12 @@ def _order_body(order: OrderRequest, kind: str) -> bytes:
         for line in order.lines
     ]
     return json_bytes({"orderType": kind, "externalReferenceId": _reference(order), "lineItems": lines})
+
+
+def _for_other_terms(order: OrderRequest) -> list[Refusal]:
+    """Items that the seller sold for a time that Adobe would not keep to."""
+    words = "Adobe sells this offer for a year, not for {}."
+    return [Refusal("not_available", None, words.format(line.term), line=line.number) for line in order.lines if line.term != TERM]
 
 
 def _has_items_of(placed: dict[str, Any], order: OrderRequest) -> bool:

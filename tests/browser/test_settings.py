@@ -28,9 +28,9 @@ def test_a_percentage_is_kept_as_it_was_typed_with_comma_or_point(shop: Shop, ne
     assert (seller.margin_floor_percent, seller.markup_percent, seller.tax_rate) == (Decimal("12.50"),) * 3
 
     page.goto(f"{shop.url}/settings/tax/")
-    page.get_by_label("Country").select_option("DE")
+    page.get_by_label("Country", exact=True).select_option("DE")
     page.get_by_label("Tax in percent").press_sequentially(typed)
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".note-bar")).to_be_visible()
     assert TaxRate.objects.get(seller=seller, country="DE").percent == Decimal("12.50")
     TaxRate.objects.all().delete()

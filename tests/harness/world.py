@@ -139,6 +139,13 @@ def manual_price(world: World) -> Price:
     return _price(_offer(vendor, "LARKSIP10", "0001", "SIP Trunk, 10 channels"), "P1M", "monthly", "30.00", "45.00")
 
 
+def adobe_price(world: World) -> Price:
+    """What a vendor of another shape sells, at the same sandbox; made when a test asks for it."""
+    vendor = Vendor.objects.create(code="adobe", name="Adobe", connector="adobe")
+    _account(vendor, world.microsoft_account.base_url, sandbox.ADOBE_RESELLER)
+    return _price(_offer(vendor, "ADOBECC", "65304479CA01A12", "Creative Cloud All Apps"), "P1Y", "annual", "620.00", "739.00")
+
+
 # --- orders in any status
 
 

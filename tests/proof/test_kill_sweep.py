@@ -9,7 +9,7 @@ import pytest
 from tests.harness.databases import Database
 from tests.proof.running import proof
 
-# Over all flows, in every run of the suite. Each commit of each flow is among them on both databases.
+# Over all flows, in every run of the suite. Each commit of each flow is among them on both databases, also when there are more than that.
 POINTS = {"sqlite": 400, "postgresql": 100}
 
 

@@ -55,6 +55,15 @@ def test_the_order_goes_out_as_documented(vendor: Sandbox) -> None:
     assert "addressLine2" not in customer["companyProfile"]["address"], "What is empty is left out."
 
 
+def test_an_item_sold_for_another_term_is_refused_before_anything_is_sent(vendor: Sandbox) -> None:
+    order, journal = KIT.order(5, 3), KIT.journal(vendor)
+    order = replace(order, lines=(order.lines[0], replace(order.lines[1], term="P1M")))
+    with pytest.raises(Rejected) as caught:
+        KIT.advance(vendor, order, journal)
+    assert [(no.line, no.code) for no in caught.value.refusals] == [(2, "not_available")]
+    assert vendor.calls() == []
+
+
 def test_a_customer_that_exists_already_is_adopted(vendor: Sandbox) -> None:
     """By name and administrator, whether he is pending still or active."""
     order, journal = KIT.order(5), KIT.journal(vendor)

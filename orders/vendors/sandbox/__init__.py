@@ -1,4 +1,4 @@
-"""The sandbox vendor: a loopback HTTP server that speaks Microsoft Partner Center's order contract.
+"""The sandbox vendor: a loopback HTTP server that speaks Microsoft Partner Center's order contract, and Adobe's beside it.
 
 It is a separate process with its own durable ledger, so that the portal can be killed, restarted and restored
 while the vendor remembers what was really bought.  It imports nothing from the portal and nothing outside the
