@@ -119,6 +119,7 @@ ADMIN_MODELS = frozenset(
         "orders_orderevent",
         "orders_ordernote",
         "orders_purchaseattempt",
+        "orders_parkedattempt",
         "orders_vendorexchange",
         "orders_vendorevent",
         "orders_failure",
