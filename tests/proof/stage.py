@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection
 
 from orders import clock as portal_clock
+from orders import epoch
 from orders.models import PurchaseAttempt
 from tests.harness.clock import Clock
 from tests.harness.sandbox import Sandbox
@@ -31,6 +32,10 @@ class Stage:
         self._clock = Clock(settings.CLOCK_FILE)
         self._world = build(self._vendor.url)
         self._scenes = 0
+        # As the worker's first sweep does: until then nothing may be sent.
+        settings.EPOCH_FILE.unlink(missing_ok=True)
+        epoch.look_after()
+        connection.close()
         crash.warm()
         return self
 
