@@ -54,7 +54,7 @@ def checks(customer: Customer | None, lines: Sequence[Wanted], order: Order | No
 
 
 def of(order: Order) -> list[Check]:
-    """All points about an order as it is saved; links lead to its fields. Eight queries at most, however many lines."""
+    """All points about an order as it is saved; links lead to its fields. As many queries for one line as for many."""
     edit = reverse("orders:order-edit", args=[order.number])
     customer, prices = order.customer, catalogue.listed_for(order)
     wanted = []

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from orders.vendors import adobe_login
-from orders.vendors.answers import busy, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
+from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
 from orders.vendors.contract import (
     Answer,
     AuthBroken,
@@ -413,7 +413,9 @@ class AdobeMarketplace:
             answer = journal.read(step, call, self._send)
         except (NothingSent, OutcomeUnknown) as error:
             raise _unasked(str(error), journal) from error
-        if not can_decide(answer.status):
+        # A success that can't be read says nothing, least of all that something is not there.
+        is_broken = answer.status < 300 and not is_json(answer)
+        if is_broken or not can_decide(answer.status):
             raise OutcomeUnknown(f"{answer.status} to {step}") if _in_doubt(journal) else busy(answer)
         return answer
 

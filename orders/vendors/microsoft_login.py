@@ -36,10 +36,11 @@ def _fetch(client: Client, login: Login) -> str:
         answer = client.send("POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(_form(login)).encode())
     except OutcomeUnknown as error:
         raise NothingSent(f"No token: {error}") from error
-    if answer.status >= 500 or answer.status in {408, 429}:
-        raise NothingSent(f"No token: the login service answered {answer.status}.")
     data = parsed(answer)
     token = text(data, "access_token")
+    if answer.status >= 500 or answer.status in {408, 429} or not data:
+        # Also a page or half an answer: only the service's own words may pause the account.
+        raise NothingSent(f"No token: the login service answered {answer.status}.")
     if answer.status != 200 or not token:
         raise AuthBroken(f"The login service answered {answer.status} {text(data, 'error')}".strip())
     newer = text(data, "refresh_token")

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import connection
 
 from orders import clock as portal_clock
+from orders import epoch
+from orders.models import PurchaseAttempt
 from tests.harness.clock import Clock
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import build
@@ -30,6 +32,10 @@ class Stage:
         self._clock = Clock(settings.CLOCK_FILE)
         self._world = build(self._vendor.url)
         self._scenes = 0
+        # As the worker's first sweep does: until then nothing may be sent.
+        settings.EPOCH_FILE.unlink(missing_ok=True)
+        epoch.look_after()
+        connection.close()
         crash.warm()
         return self
 
@@ -50,6 +56,9 @@ class Stage:
         plan = Plan(options.seed, each=options.each) if options.each else Plan(options.seed, each=1, dies_after=mutant.dies_after or "none")
         with mutant.patch():
             found = sweep(list(FLOWS) if options.each else list(mutant.flows), plan, self._scene)
+        # What a mutant left lying must not be worked on, nor bought, while the next one is looked at.
+        PurchaseAttempt.objects.current().exclude(state="succeeded").update(next_action_at=None, lease_until=None)
+        connection.close()
         return sorted({anomaly.kind for swept in found for anomaly in swept.anomalies})
 
     def race(self, options: argparse.Namespace) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from tests.proof.mutants import MUTANTS
 from tests.proof.running import proof
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_every_mutant_is_caught(
     committed_db: Database, var: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
