@@ -50,7 +50,8 @@ class Problem:
 
     @property
     def fix(self) -> str:
-        return self.explanation.fix.replace(", then retry.", ".")
+        """What to do; nothing was tried yet that could be tried again."""
+        return self.explanation.fix.replace(", then retry.", ".").removesuffix(" Then retry.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,12 @@ def _problems(order: Order, preflight: Preflight, vendors: dict[str, Vendor], ca
 
 
 def _fix_url(order: Order, field: str, index: int) -> str:
-    """The field on the edit page; `index` is of the line, the first one when the vendor named none."""
+    """The field on the page of the order or of its customer; `index` is of the line, the first one when the vendor named none."""
     if not field:
         return ""
-    name = f"lines-{index}-{field.removeprefix('lines-')}" if field.startswith("lines-") else field
-    return f"{reverse('orders:order-edit', args=[order.number])}#id_{name}"
+    if field.startswith("lines-"):
+        return f"{reverse('orders:order-edit', args=[order.number])}#id_lines-{index}-{field.removeprefix('lines-')}"
+    return f"{reverse('orders:customer-edit', args=[order.customer.code])}#id_{field}"
 
 
 def _names(vendors: Iterable[Vendor]) -> str:

@@ -33,22 +33,30 @@ State = VendorEvent.State
 def handle_waiting() -> None:
     """Look at every event that waits, the newest first; also at those whose own task was lost."""
     unreachable: dict[str, str] = {}
-    for event in VendorEvent.objects.filter(state=State.WAITING).select_related("account").order_by("-id")[:AT_ONCE]:
-        url = event.headers.get("x-ms-certificate-url", "")
+    events = list(VendorEvent.objects.filter(state=State.WAITING).select_related("account__vendor").order_by("-id")[:AT_ONCE])
+    for event in events:
+        # Outside the try: when our own settings can't be read, events wait, and are not refused.
+        url, trust = event.headers.get("x-ms-certificate-url", ""), _trust(event)
         try:
             if url in unreachable:
                 raise CannotTell(unreachable[url])
-            webhooks.verify(event.headers, bytes(event.body), _trust(event), clock.now())
+            webhooks.verify(event.headers, bytes(event.body), trust, clock.now())
         except NotGenuine as error:
             _refuse(event, str(error))
         except CannotTell as error:
             unreachable[url] = str(error)
             if event.received_at < clock.now() - GIVE_UP:
                 _refuse(event, str(error))
+        except Exception:
+            # One that our program can't take must not keep the others waiting.
+            log.exception("An event of %s could not be verified", event.account)
+            _refuse(event, "Our own program could not verify it; see the log of this time.")
         else:
             _use(event)
     if unreachable:
         wake(HANDLE_EVENTS, at=clock.now() + LATER)
+    elif len(events) == AT_ONCE:
+        wake(HANDLE_EVENTS)
 
 
 def _trust(event: VendorEvent) -> Trust:

@@ -310,6 +310,23 @@ def test_a_certificate_that_cannot_be_fetched_now_is_asked_for_later_and_not_for
     assert VendorEvent.objects.filter(state="refused").count() == 3
 
 
+def test_an_event_that_our_program_cannot_take_does_not_keep_the_others_waiting(
+    world: World, microsoft: Signer, fetched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for date in ("good", "bad"):
+        send(world.microsoft_account, event(date=date), microsoft.headers(event(date=date)))
+    real = webhooks.verify
+
+    def verify(headers: Any, body: bytes, trust: Trust, now: datetime) -> None:
+        if b"bad" in body:
+            raise ZeroDivisionError
+        real(headers, body, trust, now)
+
+    monkeypatch.setattr(webhooks, "verify", verify)
+    hints.handle_waiting()
+    assert list(VendorEvent.objects.order_by("id").values_list("state", flat=True)) == ["used", "refused"]
+
+
 def test_hints_about_nobody_we_know_or_about_what_is_being_sent_change_nothing(world: World, microsoft: Signer, fetched: list[str]) -> None:
     attempt = accepted(world)
     sending = lifecycle.place(cart_of(world, world.line(world.premium_monthly)), by=world.harbour.manager).attempts.get()

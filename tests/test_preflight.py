@@ -253,14 +253,14 @@ def test_each_problem_stands_in_our_words_with_its_field_and_the_vendors_text_st
         {"code": "31337", "text": "Nobody knows this one."},
     )
     page = review(manager, order)
-    assert {f"/orders/{order.number}/edit/#id_postal_code", f"/orders/{order.number}/edit/#id_lines-1-quantity"} <= set(page.links())
+    customer = f"/customers/{order.customer.code}/edit/"
+    assert {f"{customer}#id_postal_code", f"/orders/{order.number}/edit/#id_lines-1-quantity"} <= set(page.links())
     for words in ("The postal code isn’t accepted", nasty, "Microsoft would refuse this", "3 problems found", "Place order"):
         assert page.says(words), words
     assert page.all("script", src="alert(1)") == []
-    # The very fields are on that page.
-    edit = HtmlPage(manager.get(f"/orders/{order.number}/edit/"))
-    assert edit.by_id("id_postal_code") is not None
-    assert edit.by_id("id_lines-1-quantity") is not None
+    # The very fields are there.
+    assert HtmlPage(manager.get(customer)).by_id("id_postal_code") is not None
+    assert HtmlPage(manager.get(f"/orders/{order.number}/edit/")).by_id("id_lines-1-quantity") is not None
 
 
 @pytest.mark.parametrize("change", ["order", "customer"])
