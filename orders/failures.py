@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +120,11 @@ class Explanation:
 
 
 class Catalogue:
-    """The catalogue, read once for a page."""
+    """The catalogue, read once for a page, and only where something has failed."""
 
-    def __init__(self) -> None:
-        self._reasons = {(row.dialect, row.http_status, row.code): row for row in FailureReason.objects.all()}
+    @cached_property
+    def _reasons(self) -> dict[tuple[str, int, str], FailureReason]:
+        return {(row.dialect, row.http_status, row.code): row for row in FailureReason.objects.all()}
 
     def reason_for(self, dialect: str, failure: Failure) -> FailureReason:
         """The row for (dialect, HTTP status, code), then for any status; a silent vendor has a row of his own."""
