@@ -145,11 +145,12 @@ class PartnerCenter:
     def check(self, order: OrderRequest, journal: Journal) -> list[Refusal]:
         """See contract.Connector.check."""
         checks = Checks(lambda step, call: self._read(step, call, journal, refuse=False))
-        tenant = journal.tenant()
-        found = checks.of_customer(tenant) if tenant else checks.of_new_customer(order.customer)
-        if tenant and self.capabilities.needs_agreement:
-            found += checks.of_agreement(tenant)
-        return found + checks.of_lines(order)
+        # A customer whose creation was never answered may be there already, and has taken the domain himself.
+        tenant = journal.tenant() or self._find_customer(order, journal)
+        if not tenant:
+            return checks.of_new_customer(order.customer) + checks.of_lines(order)
+        agreement = checks.of_agreement(tenant) if self.capabilities.needs_agreement else []
+        return checks.of_customer(tenant) + agreement + checks.of_lines(order)
 
     def _ensure_customer(self, order: OrderRequest, journal: Journal) -> str:
         """The customer's id at Microsoft; creates him, or finds the one that an earlier call of ours created."""
