@@ -14,10 +14,12 @@ Which to ask for:
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import django.test
 import hypothesis
 import pytest
+import whitenoise.middleware
 from django.conf import settings as product_settings
 from django.core.management import call_command
 from django.test.utils import override_settings
@@ -159,12 +161,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(REAL_COMMITS, pytrace=False)
 
 
-@pytest.fixture(autouse=True)
-def _no_memory_of_other_databases() -> None:
-    """Each test's database is as new, so the file that outlives databases must be, too (orders/epoch.py)."""
-    product_settings.EPOCH_FILE.unlink(missing_ok=True)
-
-
 # --- a world to act in
 
 
@@ -173,6 +169,9 @@ def world(request: pytest.FixtureRequest, database: Database) -> World:
     """Committed when the test commits, in the rolled-back transaction otherwise; its vendors are the sandbox when there is one."""
     has = set(request.fixturenames)
     request.getfixturevalue("committed_db" if "committed_db" in has else "db")
+    if "committed_db" not in has:
+        # What the last test sent is rolled back: the file that outlives databases must not remember it (orders/epoch.py).
+        product_settings.EPOCH_FILE.unlink(missing_ok=True)
     vendor: Sandbox | None = request.getfixturevalue("vendor") if "vendor" in has else None
     return build(vendor.url if vendor else NOWHERE)
 
@@ -242,6 +241,23 @@ def static_files() -> Path:
     with override_settings(WHITENOISE_SKIP_COMPRESS_EXTENSIONS=("css", "js", "svg", "txt", "json", "woff2", "png", "md")):
         call_command("collectstatic", verbosity=0, interactive=False)
     return product_settings.STATIC_ROOT
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _static_files_are_listed_once() -> Iterator[None]:
+    """Each new test client loads the middleware, and WhiteNoise would look at every collected file each time."""
+    listed: dict[str, object] = {}
+    add_files = whitenoise.middleware.WhiteNoiseMiddleware.add_files
+
+    def once(self: whitenoise.middleware.WhiteNoiseMiddleware, root: str, prefix: str | None = None) -> None:
+        key = f"{root} {prefix} {Path(root).stat().st_mtime_ns if Path(root).exists() else 0}"
+        if key not in listed:
+            add_files(self, root, prefix)
+            listed[key] = dict(self.files)
+        self.files.update(listed[key])
+
+    with patch.object(whitenoise.middleware.WhiteNoiseMiddleware, "add_files", once):
+        yield
 
 
 @pytest.fixture

@@ -278,12 +278,15 @@ def test_the_secret_stands_on_no_page_and_in_no_log(staff: Client, world: World)
         assert hidden not in seen
 
 
+LIMITS = {"calls_per_minute": "300", "parallel_calls": "4", "breaker_failures": "5", "breaker_seconds": "60"}
+
+
 @pytest.mark.django_db
 def test_a_new_account_needs_a_secret(staff: Client, world: World) -> None:
     path = address(VendorAccount, "add")
     sent = {
         "vendor": str(world.microsoft.pk), "seller": str(world.harbour.seller.pk), "name": "Own", "base_url": "https://vendor.example",
-        "login_url": "https://login.example", "tenant": "t", "client_id": "c", "is_active": "on",
+        "login_url": "https://login.example", "tenant": "t", "client_id": "c", "is_active": "on", **LIMITS,
     }  # fmt: skip
     assert staff.post(path, sent).status_code == 200
     assert staff.post(path, sent | {"new_secret": "first"}).status_code == 302
@@ -293,7 +296,7 @@ def test_a_new_account_needs_a_secret(staff: Client, world: World) -> None:
 @pytest.mark.django_db
 def test_an_account_of_a_vendor_without_an_api_needs_no_login(staff: Client, world: World) -> None:
     vendor = Vendor.objects.create(code="larkfield", name="Larkfield Telecom", connector="manual")
-    sent = {"vendor": str(vendor.pk), "name": "By hand", "is_active": "on"}
+    sent = {"vendor": str(vendor.pk), "name": "By hand", "is_active": "on", **LIMITS}
     assert staff.post(address(VendorAccount, "add"), sent).status_code == 302
     account = VendorAccount.objects.get(vendor=vendor)
     assert (account.base_url, account.sealed_secret) == ("", "")

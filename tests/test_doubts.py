@@ -183,6 +183,22 @@ def test_staff_who_found_the_order_name_it_and_the_vendor_is_asked_for_it(world:
     assert PurchaseAttempt.objects.get(pk=attempt.pk).state == AttemptState.PARKED, "The vendor knows no such order."
 
 
+def test_a_vendor_that_forgot_an_order_is_not_read_as_one_that_sold_nothing(world: World, vendor: Sandbox, clock: Clock) -> None:
+    order = placed(world, world.line(world.premium_monthly, 202))
+    purchasing.run(order.attempts.get().pk)
+    assert order.attempts.get().state == AttemptState.ACCEPTED
+    vendor.reset()
+    microsoft_login.TOKENS.clear()
+    clock.advance(minutes=5)
+    run_due()
+    assert order.attempts.get().state == AttemptState.ACCEPTED
+    clock.advance(minutes=30)
+    run_due()
+    attempt = order.attempts.get()
+    assert (attempt.state, again(order).status) == (AttemptState.PARKED, OrderStatus.PROVISIONING_STARTED)
+    assert "may have been reset" in attempt.parked_reason
+
+
 # --- the vendor is down
 
 

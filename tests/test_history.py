@@ -29,6 +29,7 @@ from orders.models import (
     OrderEvent,
     OrderLine,
     OrderNote,
+    ParkedVerdict,
     PurchaseAttempt,
     QuoteRevision,
     SettingsChange,
@@ -84,6 +85,9 @@ def _history(clock: Clock) -> Scene:
     for status in SENT:
         attempt, line = orders[status].attempts.last(), orders[status].lines.first()
         StaffVerdict.objects.create(attempt=attempt, line=line, is_approved=False, text="No.", by=world.staff, at=orders[status].created_at)
+        ParkedVerdict.objects.create(
+            attempt=attempt, is_bought=False, evidence="Asked.", reason="Not there.", by=world.staff, at=orders[status].created_at
+        )
     for status, order in orders.items():
         assert order.status == status
         lifecycle.add_note(order, "The customer called.", by=world.harbour.manager)
@@ -118,6 +122,7 @@ MODELS: dict[str, type[models.Model]] = {
     "exchange": VendorExchange,
     "failure": Failure,
     "verdict": StaffVerdict,
+    "parked verdict": ParkedVerdict,
     "revision": QuoteRevision,
     "settings change": SettingsChange,
 }
@@ -131,6 +136,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...], Callable[[Order], models.Model | Non
     "exchange": ("path", SENT, lambda order: VendorExchange.objects.filter(attempt__order=order).first()),
     "failure": ("text", SENT, lambda order: Failure.objects.filter(attempt__order=order).first()),
     "verdict": ("text", SENT, lambda order: StaffVerdict.objects.filter(attempt__order=order).first()),
+    "parked verdict": ("reason", SENT, lambda order: ParkedVerdict.objects.filter(attempt__order=order).first()),
     "revision": ("content_sha256", (*HISTORICAL, "provisioning_failed"), lambda order: order.revisions.first()),
     "settings change": ("text", ("completed",), lambda order: order.seller.changes.first()),
 }

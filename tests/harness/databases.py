@@ -56,6 +56,7 @@ class Database:
     def committed(self) -> Iterator["Database"]:
         """Real commits inside; afterwards the database is as the template was."""
         with self._blocker.unblock():
+            settings.EPOCH_FILE.unlink(missing_ok=True)
             try:
                 yield self
             finally:
@@ -64,6 +65,8 @@ class Database:
     def restore(self) -> None:
         self.disconnect()
         self.copy()
+        # The file that tells a restored backup from a running portal begins anew with the database (orders/epoch.py).
+        settings.EPOCH_FILE.unlink(missing_ok=True)
 
     @contextmanager
     def backed_up(self) -> Iterator[None]:

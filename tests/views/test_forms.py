@@ -732,7 +732,7 @@ def refused_with(world: World, row: FailureReason, *, line: int | None) -> Order
 
 def speak(world: World, row: FailureReason) -> None:
     """Let Northgate answer in the words of this row: as an API does, or as our staff do for a vendor without one."""
-    world.northgate.connector = "manual" if row.dialect == "manual" else "partner_center_cart"
+    world.northgate.connector = {"manual": "manual", "adobe": "adobe"}.get(row.dialect, "partner_center_cart")
     world.northgate.save()
 
 
