@@ -10,7 +10,20 @@ from decimal import Decimal
 from orders import clock, lifecycle, purchasing, quoting
 from orders.journal import AttemptJournal
 from orders.lifecycle import LineInput
-from orders.models import Customer, Membership, Offer, Order, Price, PurchaseAttempt, Role, Seller, User, Vendor, VendorAccount
+from orders.models import (
+    Customer,
+    FailureReason,
+    Membership,
+    Offer,
+    Order,
+    Price,
+    PurchaseAttempt,
+    Role,
+    Seller,
+    User,
+    Vendor,
+    VendorAccount,
+)
 from orders.statuses import OrderStatus
 from orders.vendors.contract import Answer, Bought, Busy, Call, Phase, Refusal, Snapshot
 from tests.harness import sandbox
@@ -128,6 +141,12 @@ def _price(offer: Offer, term: str, cycle: str, cost: str, price: str) -> Price:
     return Price.objects.create(
         offer=offer, market="NL", currency="EUR", term=term, billing_cycle=cycle, term_cost=Decimal(cost), term_price=Decimal(price)
     )
+
+
+def few_reasons() -> None:
+    """Leave one in twelve of the catalogue's reasons, and those without a vendor: pages that list them all are long to read again and again."""
+    kept = [pk for index, pk in enumerate(FailureReason.objects.order_by("id").values_list("pk", flat=True)) if index % 12 == 0]
+    FailureReason.objects.exclude(pk__in=kept).exclude(dialect__in=["", "manual"]).delete()
 
 
 def manual_price(world: World) -> Price:

@@ -7,7 +7,7 @@ from django.test import Client
 from orders import clock, lifecycle, people
 from orders.models import Customer, Incident, Invitation, Order, User
 from orders.statuses import OrderStatus
-from tests.harness.world import SellerWorld, World, again, order_in
+from tests.harness.world import SellerWorld, World, again, few_reasons, order_in
 
 MISSING = "SO-99999"
 WRITERS = ("manager", "admin", "other_admin")
@@ -56,6 +56,7 @@ class Scene:
 def build(world: World, statuses: tuple[str, ...] = tuple(OrderStatus)) -> Scene:
     """Orders of both sellers in each status; those of Northwind carry the canary wherever a seller can write."""
     northwind = world.northwind
+    few_reasons()
     canaries = dress(northwind)
     own = {status: order_in(status, world) for status in statuses}
     foreign = {}
