@@ -146,9 +146,12 @@ def test_what_can_not_be_bought_says_why_and_what_is_bought_twice_is_said_before
 
 @pytest.mark.parametrize("moment", ["before", "between", "after"])
 def test_a_button_does_its_work_whenever_the_answer_of_the_first_save_comes(
-    web: Portal, world: World, new_context: NewContext, moment: str
+    web: Portal, world: World, new_context: NewContext, problems: Problems, moment: str
 ) -> None:
     """That answer changes the address and makes the page longer: no reason to lose a press, or to move the button from under it."""
+    if moment == "after":
+        # The press may be worked on first; the save that comes after it says the same press with less in it, and is refused.
+        problems.allow("status of 422")
     page = page_of(world.harbour.manager, web, new_context)
     page.goto(f"{web.url}/orders/new/")
     held: list[Route] = []
