@@ -72,11 +72,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Whatever touches a database runs once on each; what only a browser can tell, on one."""
+    """Whatever touches a database runs once on each; what only a browser can tell, or only the stricter database, on one."""
     if next(metafunc.definition.iter_markers("django_db"), None) and "database" not in metafunc.fixturenames:
         metafunc.fixturenames.append("database")
     if "database" in metafunc.fixturenames:
-        kinds = KINDS[:1] if next(metafunc.definition.iter_markers("appearance"), None) else KINDS
+        one = {"appearance": KINDS[:1], "vendor_faults": KINDS[:1], "any_input": KINDS[1:]}
+        kinds = next((kinds for name, kinds in one.items() if next(metafunc.definition.iter_markers(name), None)), KINDS)
         metafunc.parametrize("database", kinds, indirect=True, scope="session")
 
 

@@ -817,6 +817,7 @@ def test_memory_does_not_grow_with_the_list(world: World, tmp_path: Path) -> Non
     assert peak < 5_000_000
 
 
+@pytest.mark.appearance
 def test_importing_keeps_numbers_of_the_list_and_not_its_rows(world: World, tmp_path: Path) -> None:
     path = write(tmp_path / "big.csv", *rows(8_000))
     tracemalloc.start()

@@ -69,6 +69,7 @@ class Cell:
         return f"{self.mode}: {self.order.number}"
 
 
+@pytest.mark.vendor_faults
 @pytest.mark.parametrize("step", STEPS)
 def test_every_fault_ends_clean_or_parked(committed_db: Database, world: World, vendor: Sandbox, clock: Clock, step: str) -> None:
     if committed_db.kind == "postgresql" and step not in WRITING:
