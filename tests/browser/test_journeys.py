@@ -57,7 +57,8 @@ def test_an_order_completes_and_two_refused_ones_complete_after_the_fix(
         ("Postal code", "3011 AA"),
         ("City", "Rotterdam"),
     ):
-        page.get_by_label(label, exact=True).fill(text)
+        # Some countries don't ask for some of it; the label says so.
+        page.get_by_label(re.compile(rf"^{label}( \(optional\))?$")).fill(text)
     page.get_by_role("button", name="Add customer").click()
     expect(page.locator(".note-bar")).to_contain_text("Cedar Clinics was added.")
     expect(page.get_by_role("combobox", name="Customer").locator("option:checked")).to_have_text(
@@ -158,7 +159,7 @@ def test_orders_that_end_otherwise_say_so_and_nothing_is_bought_twice(
     expect(page.locator(".note-bar")).to_contain_text("Nothing was sent.")
     expect(title_badge(page)).to_have_text("Provisioning Failed")
     expect(page.locator("#why")).to_have_text("Stopped by you. Nothing was sent.")
-    expect(page.locator(".vendor-msg")).to_have_count(0)
+    expect(page.locator(".banner .vendor-msg")).to_have_count(0)
 
     to_list(page)
     expect(row(page, stopped)).to_contain_text("Stopped by you. Nothing was sent.")

@@ -72,10 +72,7 @@ class Cell:
 @pytest.mark.vendor_faults
 @pytest.mark.parametrize("step", STEPS)
 def test_every_fault_ends_clean_or_parked(committed_db: Database, world: World, vendor: Sandbox, clock: Clock, step: str) -> None:
-    if committed_db.kind == "postgresql" and step not in WRITING:
-        modes = []
-    else:
-        modes = [mode for mode in known(vendor) if not mode.startswith("token:") or step == "token"]
+    modes = [mode for mode in known(vendor) if not mode.startswith("token:") or step == "token"]
     scene = Scene(world, vendor, clock, "cell", portal_clock.now().timestamp())
     problems = []
     for mode in modes:
