@@ -56,15 +56,14 @@ class Stage:
         plan = Plan(options.seed, each=options.each) if options.each else Plan(options.seed, each=1, dies_after=mutant.dies_after or "none")
         with mutant.patch():
             found = sweep(list(FLOWS) if options.each else list(mutant.flows), plan, self._scene)
-        # What a mutant left lying must not be worked on, nor bought, while the next one is looked at.
-        PurchaseAttempt.objects.current().exclude(state="succeeded").update(next_action_at=None, lease_until=None)
-        connection.close()
+        _leave_the_rest()
         return sorted({anomaly.kind for swept in found for anomaly in swept.anomalies})
 
     def race(self, options: argparse.Namespace) -> dict[str, Any]:
         """How many workers won each race for a claim, with the engine's and with a naive one, and what whole runs came to."""
         claims = race_claims(self._scene("claims"), options.races)
         naive = race_claims(self._scene("naive"), options.races // 5, naive_claim)
+        _leave_the_rest()
         scene = self._scene("runs")
         problems = race_runs(scene, options.races // 50)
         found = history(scene.orders, scene.vendor, scene.notes, healthy_since=scene.began)
@@ -81,3 +80,9 @@ class Stage:
 def missed(found: list[Swept]) -> list[str]:
     """Flows of which too little was really killed: a sweep that kills nothing proves nothing."""
     return [f"{swept.flow}: {swept.died} of {swept.points} points killed" for swept in found if swept.died < 0.8 * swept.points - 1]
+
+
+def _leave_the_rest() -> None:
+    """What lies about from before must not be worked on, nor bought, while something else is looked at."""
+    PurchaseAttempt.objects.current().exclude(state="succeeded").update(next_action_at=None, lease_until=None)
+    connection.close()
