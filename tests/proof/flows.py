@@ -12,6 +12,7 @@ from orders import clock as portal_clock
 from orders import lifecycle, provisioning, purchasing
 from orders.lifecycle import LineInput
 from orders.models import AttemptState, Order, PurchaseAttempt
+from orders.statuses import OrderStatus
 from orders.vendors import microsoft_login
 from tests.harness.clock import Clock
 from tests.harness.sandbox import Sandbox
@@ -111,7 +112,8 @@ def run(order: Order) -> None:
 
 
 def is_settled(order: Order) -> bool:
-    return Order.objects.values_list("status", flat=True).get(pk=order.pk) not in WITH_VENDOR
+    """Neither with its vendors nor, where its date has come, still waiting to be fired."""
+    return Order.objects.values_list("status", flat=True).get(pk=order.pk) not in {*WITH_VENDOR, OrderStatus.SCHEDULED}
 
 
 def settle(scene: Scene, order: Order) -> bool:
