@@ -30,8 +30,6 @@ STEPS = {
     "look at order": ("GET", "/v1/customers/*/orders/*"),
     "look at subscription": ("GET", "/v1/customers/*/subscriptions/*"),
 }
-# What changes something at the vendor; PostgreSQL is asked these only, because the others end before the database matters.
-WRITING = {"create customer", "create cart", "checkout"}
 ARGUMENTS = {
     "status:NNN": "status:500",
     "status_after_commit:NNN": "status_after_commit:500",
