@@ -165,14 +165,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 # --- a world to act in
 
 
+@pytest.fixture(autouse=True)
+def _epoch_as_before() -> Iterator[None]:
+    """What a test sent is rolled back: the file that outlives databases must not remember it (orders/epoch.py)."""
+    file = product_settings.EPOCH_FILE
+    before = file.read_bytes() if file.exists() else None
+    yield
+    if before is None:
+        file.unlink(missing_ok=True)
+    else:
+        file.write_bytes(before)
+
+
 @pytest.fixture
 def world(request: pytest.FixtureRequest, database: Database) -> World:
     """Committed when the test commits, in the rolled-back transaction otherwise; its vendors are the sandbox when there is one."""
     has = set(request.fixturenames)
     request.getfixturevalue("committed_db" if "committed_db" in has else "db")
-    if "committed_db" not in has:
-        # What the last test sent is rolled back: the file that outlives databases must not remember it (orders/epoch.py).
-        product_settings.EPOCH_FILE.unlink(missing_ok=True)
     vendor: Sandbox | None = request.getfixturevalue("vendor") if "vendor" in has else None
     return build(vendor.url if vendor else NOWHERE)
 

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from orders import people
+from orders import people, purchasing
 from orders.failures import UNKNOWN
 from orders.models import (
     Customer,
@@ -24,6 +24,7 @@ from orders.models import (
     Notice,
     Offer,
     Order,
+    ParkedAttempt,
     PriceList,
     PurchaseAttempt,
     Role,
@@ -34,19 +35,22 @@ from orders.models import (
     User,
     Vendor,
     VendorAccount,
+    VendorEvent,
 )
 from orders.statuses import HISTORICAL, RECENT, OrderStatus
 from tests.harness.sandbox import CLIENT_SECRET
-from tests.harness.world import PASSWORD, REFUSAL, World, again, order_in, verdict_refused
+from tests.harness.world import PASSWORD, REFUSAL, World, again, claimed, order_in, verdict_refused
 from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, text_of
 from tests.walls.state import state
 
 OURS = (
     User, Seller, Customer, Vendor, VendorAccount, Offer, PriceList, FailureReason, Order, PurchaseAttempt, Subscription, Incident, ManualAttempt,
-    Invitation, SettingsChange, Notice, SentMail,
+    Invitation, SettingsChange, Notice, SentMail, ParkedAttempt, VendorEvent,
 )  # fmt: skip
-READ_ONLY = (Order, PurchaseAttempt, Subscription, Invitation, SettingsChange, Notice, SentMail)
+READ_ONLY = (Order, PurchaseAttempt, Subscription, Invitation, SettingsChange, Notice, SentMail, VendorEvent)
+# Theirs have no page to add one: they come from the sellers' work.
+NEVER_ADDED = {*READ_ONLY, Customer, Incident, ManualAttempt, ParkedAttempt}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -88,6 +92,9 @@ def busy(world: World) -> World:
     order = order_in("provisioning_started", world)
     verdict_refused(order.attempts.get(), type(REFUSAL)(REFUSAL.code, REFUSAL.http_status, HOSTILE, HOSTILE.encode()))
     Incident.objects.create(kind="test", order=order, detail=HOSTILE, at=order.created_at)
+    VendorEvent.objects.create(account=world.microsoft_account, identity="e" * 64, body=HOSTILE.encode(), received_at=order.created_at)
+    parked = order_in("provisioning_started", world)
+    purchasing.record_parked(claimed(parked.attempts.get()), HOSTILE)
     invitation, token = people.invite(world.harbour.seller, "new@harbour.example", "viewer", by=world.harbour.admin)
     now, body = invitation.created_at, f"{HOSTILE} /join/{token}/"
     SentMail.objects.create(
@@ -104,7 +111,7 @@ def test_every_page_opens_for_staff_and_holds_nothing_inline(staff: Client, busy
     paths = ["/admin/", "/admin/orders/", *(address(model, "changelist") for model in (*OURS, Group))]
     for model, row in every_row(*OURS):
         paths += [address(model, "change", row), address(model, "history", row)]
-    paths += [address(model, "add") for model in OURS if model not in READ_ONLY and model not in {Customer, Incident, ManualAttempt}]
+    paths += [address(model, "add") for model in OURS if model not in NEVER_ADDED]
     for path in paths:
         response = staff.get(path)
         assert response.status_code == 200, path
