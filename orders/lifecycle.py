@@ -7,10 +7,10 @@ A verb that is refused raises Refusal (a sentence for the person who asked) or d
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import transaction
@@ -20,8 +20,10 @@ from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
     Customer,
+    DiscountKind,
     Failure,
     FailureClass,
+    FloorApproval,
     Incident,
     Membership,
     Notice,
@@ -32,6 +34,7 @@ from orders.models import (
     OrderNote,
     Price,
     PurchaseAttempt,
+    QuoteLink,
     Seller,
     User,
     VendorAccount,
@@ -66,10 +69,34 @@ class LineInput:
     price: Price
     quantity: int
     term_price: Decimal | None = None
+    discount: money.Discount = money.NO_DISCOUNT
+    is_optional: bool = False
 
     def sold_by(self, seller: Seller) -> Decimal:
         """What a customer pays for one unit and the whole term, exact."""
         return self.price.sold_by(seller) if self.term_price is None else self.term_price
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteTexts:
+    """What a quote says besides its lines. The internal note stays with the team."""
+
+    recipients: tuple[str, ...] = ()
+    valid_until: date | None = None
+    customer_note: str = ""
+    internal_note: str = ""
+
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        return cls(tuple(order.quote_recipients), order.valid_until, order.customer_note, order.internal_note)
+
+    def write_to(self, order: Order) -> None:
+        order.quote_recipients, order.valid_until = list(self.recipients), self.valid_until
+        order.customer_note, order.internal_note = self.customer_note, self.internal_note
+
+
+NO_TEXTS = QuoteTexts()
+TEXT_FIELDS = ("quote_recipients", "valid_until", "customer_note", "internal_note")
 
 
 # --- drafts
@@ -87,6 +114,7 @@ def create(
     follow_up_of: Order | None = None,
     follow_up_kind: str = "",
     token: str = "",
+    texts: QuoteTexts = NO_TEXTS,
 ) -> Order:
     """A new order of the customer's seller: Start while all lines allow a cart and `as_cart` is asked for, else Draft."""
     in_cart = as_cart and kind == Order.Kind.NEW and all(line.price.offer.vendor.capabilities.allows_start for line in lines)
@@ -106,6 +134,7 @@ def create(
         follow_up_of=follow_up_of,
         follow_up_kind=follow_up_kind,
     )
+    texts.write_to(order)
     order.save(force_insert=True)
     _write_lines(order, lines)
     _apply_totals(order)
@@ -125,6 +154,7 @@ def edit(
     customer: Customer | None = None,
     token: str = "",
     keeps_editing: bool = False,
+    texts: QuoteTexts | None = None,
 ) -> Order:
     """Replace the lines of an editable order. Raises StaleVersion when somebody else saved after `version`.
 
@@ -146,12 +176,14 @@ def edit(
     else:
         lines = as_agreed(order, lines)
     order.reference = reference
+    if texts:
+        texts.write_to(order)
     _write_lines(order, lines)
     _apply_totals(order)
     order.version += 1
     order.editor_token = token if keeps_editing else ""
     order.changed_at = clock.now()
-    fields = ["customer", "currency", "reference", "version", "editor_token", "changed_at", *TOTAL_FIELDS]
+    fields = ["customer", "currency", "reference", "version", "editor_token", "changed_at", *TEXT_FIELDS, *TOTAL_FIELDS]
     order.save(update_fields=fields)
     latest = order.events.first()
     if latest is None or (latest.name, latest.actor_id) != ("edited", by.pk):
@@ -179,7 +211,7 @@ def as_agreed(order: Order, lines: Iterable[LineInput]) -> list[LineInput]:
 
 
 def _agreed(line: OrderLine, wanted: LineInput) -> LineInput:
-    return LineInput(_price_of(line, wanted.price.offer), wanted.quantity, line.term_price)
+    return replace(wanted, price=_price_of(line, wanted.price.offer), term_price=line.term_price)
 
 
 def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
@@ -196,6 +228,9 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
         line.billing_cycle = wanted.price.billing_cycle
         line.term_cost = wanted.price.term_cost
         line.term_price = wanted.sold_by(order.seller)
+        line.discount_kind = DiscountKind.PERCENT if wanted.discount.is_percent else DiscountKind.AMOUNT
+        line.discount_value = wanted.discount.value
+        line.is_optional = wanted.is_optional
         _price(line, order)
         line.save()
     for line in existing.values():
@@ -292,6 +327,7 @@ def delete(order: Order, *, by: User | None, reason: str = "") -> Order:
     order = lock(order)
     before = order.status
     order.delete_from_cart()
+    end_links(order, QuoteLink.Ended.DELETED)
     order.closed_at = clock.now()
     order.status_note = reason[:200]
     order.needs_attention = False
@@ -309,13 +345,17 @@ def undo(order: Order, *, by: User) -> Order:
         raise Refusal("Only a deletion can be undone.")
     if earlier := order.follow_ups.filter(follow_up_kind=Order.FollowUp.UNDO).first():
         return earlier
-    lines = [LineInput(_price_of(line, line.offer), line.quantity, line.term_price) for line in order.lines.select_related("offer__vendor")]
+    lines = [
+        LineInput(_price_of(line, line.offer), line.quantity, line.term_price, line.discount, line.is_optional)
+        for line in order.lines.select_related("offer__vendor")
+    ]
     return create(
         order.customer,
         lines,
         by=by,
         reference=order.reference,
         kind=order.kind,
+        texts=QuoteTexts.of(order),
         follow_up_of=order,
         follow_up_kind=Order.FollowUp.UNDO,
     )
@@ -329,7 +369,7 @@ def duplicate(order: Order, *, by: User) -> tuple[Order, list[str]]:
     for line in order.lines.select_related("offer__vendor"):
         price = prices.get((line.offer_id, line.term, line.billing_cycle))
         if price and line.offer.is_active and line.offer.vendor.is_active:
-            lines.append(LineInput(price, line.quantity))
+            lines.append(LineInput(price, line.quantity, None, line.discount, line.is_optional))
         else:
             gone.append(line.title)
     if not lines:
@@ -337,7 +377,14 @@ def duplicate(order: Order, *, by: User) -> tuple[Order, list[str]]:
     if order.customer.is_archived:
         raise Refusal("The customer is archived. Restore him first.")
     kind = Order.FollowUp.COPY
-    return create(order.customer, lines, by=by, reference="", follow_up_of=order, follow_up_kind=kind), gone
+    # Its day of validity is over or nearly so; the copy gets one of its own when it is sent.
+    texts = replace(QuoteTexts.of(order), valid_until=None)
+    return create(order.customer, lines, by=by, reference="", follow_up_of=order, follow_up_kind=kind, texts=texts), gone
+
+
+def end_links(order: Order, ended_as: str) -> None:
+    """No link of the order takes an answer any more, and each says why."""
+    QuoteLink.objects.open().filter(revision__order=order).update(ended_as=ended_as, ended_at=clock.now())
 
 
 def _price_of(line: OrderLine, offer: Offer) -> Price:
@@ -365,15 +412,40 @@ def place(order: Order, *, by: User | None, reason: str = "") -> Order:
     before = order.status
     order.place()
     if by:
-        _keep_floor(order, by, reason)
+        keep_floor(order, by, reason)
+    end_links(order, QuoteLink.Ended.ACCEPTED)
+    _drop_options(order)
     _to_vendor(order)
     record(order, "placed", by, from_status=before)
     return order
 
 
-def _keep_floor(order: Order, by: User, reason: str) -> None:
-    """Raises Refusal for somebody who may not go below the margin floor; who may has it written down."""
-    if not order.is_below_floor:
+def _drop_options(order: Order) -> None:
+    """What the customer could have chosen and has not is no part of the order."""
+    left = [line for line in order.lines.all() if line.is_optional]
+    if left:
+        # Positions stay: the revision that the customer saw numbers its lines by them.
+        OrderLine.objects.filter(pk__in=[line.pk for line in left]).delete()
+        order._prefetched_objects_cache = {}
+        record(order, "options_left", None, lines=[line.title for line in left])
+
+
+@transaction.atomic
+def approve_below_floor(order: Order, *, by: User, reason: str) -> Order:
+    """A seller admin lets the order go below the margin floor at these prices, whoever sends or places it then."""
+    order = lock(order)
+    if order.status not in {OrderStatus.START, OrderStatus.DRAFT, OrderStatus.QUOTE_SENT, OrderStatus.PROVISIONING_FAILED}:
+        raise Refusal(f"The order is {order.info.status.label}; there is nothing to approve.")
+    keep_floor(order, by, reason)
+    return order
+
+
+def keep_floor(order: Order, by: User, reason: str = "") -> None:
+    """Raises Refusal for somebody who may not go below the margin floor; who may has it written down.
+
+    What was approved at these very prices isn't asked again. The caller has locked the order.
+    """
+    if not order.is_below_floor or permissions.is_approved(order):
         return
     membership = Membership.objects.filter(user=by, seller=order.seller, is_active=True).first()
     if membership is None:
@@ -382,6 +454,16 @@ def _keep_floor(order: Order, by: User, reason: str) -> None:
     if not (answer := permissions.can_place_below(floor, reason)):
         raise Refusal(answer.reason)
     assert floor is not None, "is_below_floor says the same."
+    FloorApproval.objects.create(
+        order=order,
+        prices_sha256=permissions.prices_of(order),
+        margin_percent=round(floor.margin, 2),
+        floor_percent=floor.floor,
+        reason=reason.strip(),
+        is_own=floor.is_own,
+        by=by,
+        at=clock.now(),
+    )
     record(
         order,
         "below_floor",
@@ -403,6 +485,9 @@ def retry(order: Order, *, by: User | None, reason: str = "") -> Order:
     _apply_tax(order, by)
     before = order.status
     order.retry()
+    if by and not by.is_staff:
+        # Items may have been changed since it was placed.
+        keep_floor(order, by)
     _to_vendor(order)
     record(order, "retried", by, from_status=before, reason=reason)
     return order

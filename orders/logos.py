@@ -6,6 +6,7 @@ import warnings
 from typing import IO
 
 from django.core.files.base import ContentFile
+from django.db.models.fields.files import FieldFile
 from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
@@ -17,6 +18,14 @@ SIZE = (720, 240)  # twice what is shown, for fine screens
 
 class NotAPicture(Exception):
     """The file can't be a logo. The text is a sentence."""
+
+
+def of(logo: FieldFile) -> bytes | None:
+    """The kept picture; None where there is none, or its file is gone."""
+    try:
+        return logo.read() if logo else None
+    except OSError:
+        return None
 
 
 def as_png(upload: IO[bytes]) -> ContentFile[bytes]:

@@ -30,8 +30,14 @@ class Unclear(Exception):
 class PortalMail(EmailMessage):
     """A mail of one seller. `is_private`: it holds a link that lets somebody in."""
 
-    def __init__(self, seller: Seller, to: str, subject: str, body: str, *, is_private: bool = False) -> None:
-        super().__init__(subject=one_line(subject, LONGEST_SUBJECT), body=body, from_email=settings.DEFAULT_FROM_EMAIL, to=[to])
+    def __init__(self, seller: Seller, to: str, subject: str, body: str, *, is_private: bool = False, reply_to: Sequence[str] = ()) -> None:
+        super().__init__(
+            subject=one_line(subject, LONGEST_SUBJECT),
+            body=body,
+            from_email=settings.DEFAULT_FROM_EMAIL,
+            to=[to],
+            reply_to=list(reply_to) or None,
+        )
         self.seller, self.is_private = seller, is_private
 
 

@@ -2,7 +2,8 @@
 
 Source of the rules: product.md section 5. Microsoft's price list gives prices for the whole term; a customer pays per
 billing cycle. Unit price per billing period = term price / periods in the term x (1 - discount), rounded once, half up,
-to the currency's smallest unit. Line = unit x quantity. Tax per line, rounded. Totals are sums of lines.
+to the currency's smallest unit; a discount that is an amount is taken off each unit and period. Line = unit x quantity.
+Tax per line, rounded. Totals are sums of lines.
 """
 
 from collections.abc import Iterable
@@ -52,13 +53,32 @@ def periods_in_term(term: str, cycle: str) -> int:
     return TERM_MONTHS[term] // CYCLE_MONTHS[cycle]
 
 
-def unit_price(term_price: Decimal, term: str, cycle: str, currency: str, discount_percent: Decimal = Decimal(0)) -> Decimal:
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What a line is cheaper: `value` percent, or so much of the currency for each unit and billing period."""
+
+    value: Decimal = Decimal(0)
+    is_percent: bool = True
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def off(self, term_price: Decimal, periods: int) -> Decimal:
+        """What is left of the term price of one unit, exact, and never less than nothing."""
+        left = term_price * (100 - self.value) / 100 if self.is_percent else term_price - self.value * periods
+        return max(left, Decimal(0))
+
+
+NO_DISCOUNT = Discount()
+
+
+def unit_price(term_price: Decimal, term: str, cycle: str, currency: str, discount: Discount = NO_DISCOUNT) -> Decimal:
     """Price of one unit for one billing period, rounded. `term_price` is for the whole term, as Microsoft lists it."""
     if cycle == "none":
         return round_money(Decimal(0), currency)
-    # Multiplied before it is divided: a third of a term price has no exact decimal, and half up needs an exact half.
-    exact = term_price * (100 - discount_percent) / (100 * periods_in_term(term, cycle))
-    return round_money(exact, currency)
+    periods = periods_in_term(term, cycle)
+    # Divided last: a third of a term price has no exact decimal, and half up needs an exact half.
+    return round_money(discount.off(term_price, periods) / periods, currency)
 
 
 def tax(amount: Decimal, rate_percent: Decimal, currency: str) -> Decimal:
@@ -76,11 +96,12 @@ def term_price(list_price: Decimal, cost: Decimal, pricing: str, markup_percent:
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """One line as the sums need it: what is billed each cycle, before and of tax."""
+    """One line as the sums need it: what is billed each cycle, before and of tax, and what a discount has taken off before."""
 
     cycle: str
     amount: Decimal
     tax: Decimal
+    discount: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,7 @@ class Totals:
     per_month: Decimal
     per_year: Decimal
     per_three_years: Decimal
+    discount: Decimal = Decimal(0)
 
     @property
     def first_payment(self) -> Decimal:
@@ -114,4 +136,5 @@ def totals(lines: Iterable[PricedLine], currency: str) -> Totals:
         per_month=of("monthly"),
         per_year=of("annual"),
         per_three_years=of("triennial"),
+        discount=sum((line.discount for line in lines), zero),
     )

@@ -1,4 +1,4 @@
-"""Tells people of failed orders: what is due leaves grouped, one mail a recipient, and no mail leaves twice.
+"""Tells people by mail: of failed orders grouped, one mail a recipient; of quotes and their answers one by one. No mail leaves twice.
 
 A notice is claimed by an UPDATE that only one worker can win and committed before anything is sent. A definite "not sent"
 gives it back for a later try; when it is unclear, or the worker died, it is given up and staff are told (never sent twice).
@@ -7,17 +7,17 @@ gives it back for a later try; when it is unclear, or the worker died, it is giv
 import logging
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
-from orders import clock, formats, mail
+from orders import clock, formats, mail, quote_mails
 from orders.failures import Catalogue, Explanation
 from orders.lifecycle import SEND_NOTICES
 from orders.models import Incident, Notice, Order, OrderEvent, Seller
-from orders.models.notices import MAX_TRIES
+from orders.models.notices import MAX_TRIES, NoticeQuerySet
 from orders.statuses import OrderStatus
 from orders.wake import wake
 
@@ -29,8 +29,8 @@ MOST_IN_A_DIGEST = 50
 def send_due() -> int:
     """Send everything that is due; how many mails left."""
     now = clock.now()
-    groups = Notice.objects.due(now).order_by().values_list("seller_id", "recipient").distinct()[:200]
-    return sum(_send_group(seller_id, recipient) for seller_id, recipient in list(groups))
+    groups = list(Notice.objects.due(now).order_by().values_list("seller_id", "recipient", "kind").distinct()[:200])
+    return sum(_send_group(*group) for group in groups)
 
 
 def sweep() -> None:
@@ -42,8 +42,18 @@ def sweep() -> None:
         wake(SEND_NOTICES)
 
 
-def _send_group(seller_id: int, recipient: str) -> bool:
-    notices = claim(seller_id, recipient)
+def _send_group(seller_id: int, recipient: str, kind: str) -> int:
+    """Send what waits for the recipient: failures as one mail, all else one after the other until one does not leave."""
+    if kind == Notice.Kind.FAILED:
+        return _send_one(claim(seller_id, recipient))
+    sent = 0
+    while _send_one(claim_first(seller_id, recipient, kind)):
+        sent += 1
+    return sent
+
+
+def _send_one(notices: list[Notice]) -> bool:
+    """One mail about these. False when there is nothing to send, or it has not left."""
     if not notices:
         return False
     try:
@@ -67,10 +77,23 @@ def _send_group(seller_id: int, recipient: str) -> bool:
 
 def claim(seller_id: int, recipient: str) -> list[Notice]:
     """Take what waits for this recipient, for this process alone; committed before it returns."""
-    now, token = clock.now(), secrets.token_hex(16)
-    waiting = Notice.objects.beside(now).filter(seller_id=seller_id, recipient=recipient)
+    now = clock.now()
+    return _claimed(Notice.objects.beside(now).filter(seller_id=seller_id, recipient=recipient, kind=Notice.Kind.FAILED), now)
+
+
+def claim_first(seller_id: int, recipient: str, kind: str) -> list[Notice]:
+    """Take the oldest that is due of a kind that is told one by one, for this process alone."""
+    now = clock.now()
+    due = Notice.objects.due(now).filter(seller_id=seller_id, recipient=recipient, kind=kind)
+    first = due.order_by("pk").values_list("pk", flat=True).first()
+    return _claimed(due.filter(pk=first), now) if first else []
+
+
+def _claimed(waiting: NoticeQuerySet, now: datetime) -> list[Notice]:
+    """Those of `waiting` that nobody else took meanwhile."""
+    token = secrets.token_hex(16)
     waiting.update(claim=token, claimed_at=now)
-    return list(Notice.objects.filter(claim=token).select_related("seller", "event").order_by("pk"))
+    return list(Notice.objects.filter(claim=token).select_related("seller", "event__order__quote_link", "event__actor").order_by("pk"))
 
 
 def _try_later(notices: Sequence[Notice], error: str) -> None:
@@ -103,6 +126,8 @@ def _give_up(notices: Sequence[Notice], why: str) -> None:
 def written(notices: Sequence[Notice]) -> mail.PortalMail:
     """The mail about these notices of one seller and recipient: of one order, or a digest."""
     seller: Seller = notices[0].seller
+    if notices[0].kind != Notice.Kind.FAILED:
+        return quote_mails.written(notices[0])
     orders = Order.objects.for_seller(seller).for_list().in_bulk([notice.event.order_id for notice in notices])
     catalogue = Catalogue()
     with formats.using(seller.language):

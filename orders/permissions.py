@@ -1,5 +1,7 @@
 """Who may do what with an order, and why not: one answer for view, template, admin and verb."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -81,9 +83,12 @@ class Floor:
 
 
 def floor_of(order: Order, membership: Membership) -> Floor | None:
-    """None for an order that keeps the floor. Below it a seller admin decides, and of his own order another one, if there is one."""
+    """None for an order that keeps the floor, or was approved at these prices.
+
+    Below it a seller admin decides, and of his own order another one, if there is one.
+    """
     margin = order.margin_percent()
-    if margin is None or not order.is_below_floor:
+    if margin is None or not order.is_below_floor or is_approved(order):
         return None
     is_admin, is_own = membership.role == Role.ADMIN, order.created_by_id == membership.user_id
     active = order.seller.memberships.filter(role=Role.ADMIN, is_active=True, user__is_active=True)
@@ -98,6 +103,28 @@ def floor_of(order: Order, membership: Membership) -> Floor | None:
     else:
         text = f"A seller admin must place it: {who}. Send over the address of this page, or change its items."
     return Floor(margin, Decimal(order.seller.margin_floor_percent), is_own, may_pass, text)
+
+
+def prices_of(order: Order) -> str:
+    """SHA-256 of what the margin is made of: an approval counts as long as it stays the same, whoever changes what."""
+    parts = [
+        [
+            line.offer_id,
+            line.quantity,
+            f"{line.term_cost.normalize():f}",
+            f"{line.sold_term_price.normalize():f}",
+            line.term,
+            line.billing_cycle,
+        ]
+        for line in order.firm_lines()
+    ]
+    return hashlib.sha256(json.dumps(sorted(parts, key=repr)).encode()).hexdigest()
+
+
+def is_approved(order: Order) -> bool:
+    """Whether a seller admin let the order go below the floor at the prices that it has now, for a floor no lower than today's."""
+    floor = order.seller.margin_floor_percent
+    return order.floor_approvals.filter(prices_sha256=prices_of(order), floor_percent__gte=floor).exists()
 
 
 def _names(people: list[str]) -> str:

@@ -12,6 +12,7 @@ from orders.views import (
     order_list,
     order_page,
     people,
+    quote_public,
     settings,
 )
 
@@ -57,6 +58,13 @@ urlpatterns = [
     path("settings/invitations/<int:pk>/resend/", people.resend, name="invitation-resend"),
     path("settings/invitations/<int:pk>/revoke/", people.revoke, name="invitation-revoke"),
     path("join/<str:token>/", people.join, name="join"),
+    path("q/<str:token>/", quote_public.quote, name="quote"),
+    path("q/<str:token>/accept/", quote_public.accept, name="quote-accept"),
+    path("q/<str:token>/decline/", quote_public.decline, name="quote-decline"),
+    path("q/<str:token>/ask/", quote_public.ask, name="quote-ask"),
+    path("q/<str:token>/opened/", quote_public.opened, name="quote-opened"),
+    path("q/<str:token>/pdf/", quote_public.pdf, name="quote-pdf"),
+    path("q/<str:token>/logo/", quote_public.logo, name="quote-logo"),
     path("demo/mail/", demo_mail.sent, name="demo-mail"),
     path("hooks/<str:token>/", hooks.hook, name="hook"),
     path("healthz", health.healthz, name="healthz"),

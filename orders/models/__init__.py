@@ -8,7 +8,7 @@ from orders.models.events import Incident, OrderEvent, OrderNote
 from orders.models.failures import FailureReason, RetryClass, Who
 from orders.models.hints import VendorEvent
 from orders.models.notices import Notice, SentMail
-from orders.models.orders import Order, OrderLine, Sequence, Submission
+from orders.models.orders import DiscountKind, Margin, Order, OrderLine, Sequence, Submission
 from orders.models.preflight import Preflight
 from orders.models.purchases import (
     AttemptState,
@@ -21,7 +21,7 @@ from orders.models.purchases import (
     StaffVerdict,
     VendorExchange,
 )
-from orders.models.quotes import QuoteRevision
+from orders.models.quotes import FloorApproval, QuoteAcceptance, QuoteLink, QuoteMessage, QuoteRevision, QuoteTemplate
 from orders.models.subscriptions import Subscription, SubscriptionStatus
 
 __all__ = [
@@ -29,12 +29,15 @@ __all__ = [
     "AttemptState",
     "Customer",
     "CustomerTenant",
+    "DiscountKind",
     "Failure",
     "FailureClass",
     "FailureReason",
+    "FloorApproval",
     "Incident",
     "Invitation",
     "ManualAttempt",
+    "Margin",
     "Membership",
     "Notice",
     "Offer",
@@ -50,7 +53,11 @@ __all__ = [
     "PriceList",
     "Pricing",
     "PurchaseAttempt",
+    "QuoteAcceptance",
+    "QuoteLink",
+    "QuoteMessage",
     "QuoteRevision",
+    "QuoteTemplate",
     "RetryClass",
     "Role",
     "Seller",

@@ -83,6 +83,8 @@ class Seller(models.Model):
     markup_percent = models.DecimalField(max_digits=6, decimal_places=2, default=0, help_text="On cost, when prices are made from cost.")
     margin_floor_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0)
     terms = models.TextField(blank=True, max_length=20_000, help_text="Printed on quotes; the customer accepts them.")
+    quote_days = models.PositiveSmallIntegerField("quotes are valid for", default=30, help_text="Days, unless a quote says otherwise.")
+    colour = models.CharField(max_length=7, blank=True, help_text="Of your quotes, #rrggbb.")
     logo = models.ImageField(upload_to="logos/", blank=True)
     looks_first = models.BooleanField("look first", default=False, help_text="An accepted quote waits until a seller places it.")
     mails_creator = models.BooleanField(default=True, help_text="Whoever placed an order is told when it fails.")

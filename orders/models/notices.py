@@ -38,7 +38,13 @@ class Notice(models.Model):
     is never sent again.
     """
 
+    class Kind(models.TextChoices):
+        FAILED = "failed", "A failed order, to the seller's people"
+        QUOTE = "quote", "A quote, to the customer"
+        ANSWER = "answer", "A customer's answer, to the seller's people"
+
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="notices")
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.FAILED)
     event = models.ForeignKey(OrderEvent, on_delete=models.PROTECT, related_name="notices")
     recipient = models.EmailField()
     due_at = models.DateTimeField()
@@ -79,9 +85,12 @@ class SentMail(models.Model):
         return self.subject
 
 
-def recipients(seller: Seller, people: Sequence[User | None]) -> list[str]:
-    """Who is told of a failed order: who made and placed it while they work for the seller, and whom the settings name; each once."""
-    found = [person.email for person in people if person and _works_for(person, seller)] if seller.mails_creator else []
+def recipients(seller: Seller, people: Sequence[User | None], *, always: bool = False) -> list[str]:
+    """Who is told: these people while they work for the seller, and whom the settings name; each once.
+
+    Of a failed order people are told if the settings want it; of what a customer answers `always`.
+    """
+    found = [person.email for person in people if person and _works_for(person, seller)] if always or seller.mails_creator else []
     return list(dict.fromkeys(address.strip().lower() for address in [*found, *seller.mail_recipients]))
 
 

@@ -6,6 +6,7 @@ Never call refresh_from_db on an order for its status: get it again (`Order.obje
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
@@ -66,6 +67,32 @@ def next_order_number() -> str:
     return f"SO-{Sequence.objects.values_list('value', flat=True).get(name='order')}"
 
 
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """What is left of whole-term prices after their costs. Only the seller's team sees it."""
+
+    price: Decimal
+    cost: Decimal
+
+    @classmethod
+    def of(cls, lines: "Iterable[OrderLine]") -> Self:
+        lines = list(lines)
+        price = sum((line.sold_term_price * line.quantity for line in lines), Decimal(0))
+        return cls(price, sum((line.term_cost * line.quantity for line in lines), Decimal(0)))
+
+    @property
+    def amount(self) -> Decimal:
+        return self.price - self.cost
+
+    @property
+    def percent(self) -> Decimal | None:
+        """None where nothing is charged or paid."""
+        if not self.price:
+            # Given away: nothing is lost where it costs nothing, and everything where it does.
+            return None if not self.cost else Decimal(-100)
+        return self.amount / self.price * 100
+
+
 class OrderQuerySet(models.QuerySet["Order"]):
     def for_seller(self, seller: Seller) -> Self:
         return self.filter(seller=seller)
@@ -86,7 +113,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
     def for_list(self) -> Self:
         """Everything a row of the list or the order page shows, in a fixed number of queries."""
-        return self.select_related("customer", "seller", "created_by").prefetch_related(
+        return self.select_related("customer", "seller", "created_by", "quote_link").prefetch_related(
             Prefetch("lines", OrderLine.objects.select_related("offer__vendor")),
             "attempts__failures__line",
             "attempts__vendor",
@@ -115,6 +142,13 @@ class Order(SafeRefresh):
     needs_attention = models.BooleanField(default=False)
     currency = models.CharField(max_length=3)
     reference = models.CharField("your PO number", max_length=60, blank=True)
+    # What the quote says besides its lines; a revision freezes it when it is sent.
+    quote_recipients = models.JSONField("send to", default=list, blank=True, help_text="E-mail addresses at the customer.")
+    valid_until = models.DateField(null=True, blank=True, help_text="The last day, in the seller's zone.")
+    customer_note = models.TextField("notes to the customer", max_length=4000, blank=True)
+    internal_note = models.TextField("internal notes", max_length=4000, blank=True)
+    # The link that the customer has; its openings never touch this row.
+    quote_link = models.ForeignKey("QuoteLink", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     customer_snapshot = models.JSONField(null=True, blank=True, help_text="The customer as placed.")
     follow_up_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="follow_ups")
     follow_up_kind = models.CharField(max_length=20, choices=FollowUp, blank=True)
@@ -290,18 +324,18 @@ class Order(SafeRefresh):
         for field in TOTAL_FIELDS:
             setattr(self, field, getattr(sums, field))
 
+    def firm_lines(self) -> "list[OrderLine]":
+        """What is ordered whatever the customer chooses; optional lines count once he has chosen them."""
+        return [line for line in self.lines.all() if not line.is_optional]
+
     def totals(self) -> money.Totals:
-        return money.totals((line.priced() for line in self.lines.all()), self.currency)
+        return money.totals((line.priced() for line in self.firm_lines()), self.currency)
+
+    def margin(self) -> Margin:
+        return Margin.of(self.firm_lines())
 
     def margin_percent(self) -> Decimal | None:
-        """What is left of the lines' whole-term prices after their costs, in percent; None where nothing is charged or paid."""
-        lines = list(self.lines.all())
-        price = sum((line.term_price * line.quantity for line in lines), Decimal(0))
-        cost = sum((line.term_cost * line.quantity for line in lines), Decimal(0))
-        if not price:
-            # Given away: nothing is lost where it costs nothing, and everything where it does.
-            return None if not cost else Decimal(-100)
-        return (price - cost) / price * 100
+        return self.margin().percent
 
     @property
     def is_below_floor(self) -> bool:
@@ -324,6 +358,11 @@ class ExactDecimalField(models.DecimalField):  # type: ignore[type-arg]
         return f"varchar({self.max_digits + 2})" if connection.vendor == "sqlite" else super().db_type(connection)
 
 
+class DiscountKind(models.TextChoices):
+    PERCENT = "percent", "%"
+    AMOUNT = "amount", "off each"
+
+
 class OrderLine(models.Model):
     """One offer in an order. Title, price and tax are copies from when the line was written."""
 
@@ -338,6 +377,11 @@ class OrderLine(models.Model):
     term_cost = models.DecimalField(max_digits=14, decimal_places=4)
     # A cost of four decimals with a markup of two has eight: kept exact, because only the unit price is rounded.
     term_price = ExactDecimalField(max_digits=18, decimal_places=8)
+    discount_kind = models.CharField(max_length=10, choices=DiscountKind, default=DiscountKind.PERCENT)
+    discount_value = models.DecimalField(
+        max_digits=14, decimal_places=4, default=0, help_text="Percent, or off each unit and billing period."
+    )
+    is_optional = models.BooleanField(default=False, help_text="The customer chooses; until then it is neither summed up nor ordered.")
     unit_price = models.DecimalField(max_digits=14, decimal_places=4)
     amount = models.DecimalField(max_digits=16, decimal_places=4)
     tax_rate = models.DecimalField(max_digits=5, decimal_places=2)
@@ -348,6 +392,10 @@ class OrderLine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "position"], name="one_line_per_position"),
             models.CheckConstraint(condition=Q(quantity__gte=1), name="line_quantity_is_positive"),
+            models.CheckConstraint(
+                condition=Q(discount_value__gte=0) & (~Q(discount_kind="percent") | Q(discount_value__lte=100)),
+                name="line_discount_is_possible",
+            ),
             models.CheckConstraint(condition=Q(amount__gte=0) & Q(tax__gte=0) & Q(unit_price__gte=0), name="line_money_is_not_negative"),
         ]
 
@@ -363,14 +411,39 @@ class OrderLine(models.Model):
         return PER_LABELS[self.billing_cycle]
 
     def price(self, tax_rate: Decimal, currency: str) -> None:
-        """Set unit price, amount and tax from the term price, by money's rules."""
+        """Set unit price, amount and tax from the term price and the discount, by money's rules."""
         self.tax_rate = tax_rate
-        self.unit_price = money.unit_price(self.term_price, self.term, self.billing_cycle, currency)
+        self.unit_price = money.unit_price(self.term_price, self.term, self.billing_cycle, currency, self.discount)
         self.amount = self.unit_price * self.quantity
         self.tax = money.tax(self.amount, tax_rate, currency)
 
+    @property
+    def discount(self) -> money.Discount:
+        return money.Discount(self.discount_value, self.discount_kind == DiscountKind.PERCENT)
+
+    @property
+    def sold_term_price(self) -> Decimal:
+        """What the customer pays for one unit and the whole term, exact: the basis of the margin."""
+        if self.billing_cycle == "none":
+            return Decimal(0)
+        return self.discount.off(self.term_price, money.periods_in_term(self.term, self.billing_cycle))
+
+    @property
+    def list_unit_price(self) -> Decimal:
+        """One unit and billing period without the discount."""
+        return money.unit_price(self.term_price, self.term, self.billing_cycle, self.order.currency)
+
+    @property
+    def discount_amount(self) -> Decimal:
+        """What the discount takes off the line in each billing period."""
+        return (self.list_unit_price - self.unit_price) * self.quantity if self.discount else Decimal(0)
+
+    @property
+    def margin(self) -> Margin:
+        return Margin.of([self])
+
     def priced(self) -> money.PricedLine:
-        return money.PricedLine(self.billing_cycle, self.amount, self.tax)
+        return money.PricedLine(self.billing_cycle, self.amount, self.tax, self.discount_amount)
 
 
 class Submission(models.Model):
