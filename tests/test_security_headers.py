@@ -18,6 +18,8 @@ from tests.walls.pages import HtmlPage, body_of
 from tests.walls.scene import Scene
 from tests.walls.urls import addresses
 
+pytestmark = pytest.mark.pages
+
 # Literal, so that a change of the settings shows here.
 POLICY = {
     "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self'", "font-src": "'self'", "connect-src": "'self'",

@@ -27,6 +27,8 @@ from tests.walls.scene import ACTORS, MISSING, WRITERS, Scene
 from tests.walls.state import difference, state
 from tests.walls.urls import METHODS, SAFE, Address, Kind, addresses, unclassified
 
+pytestmark = pytest.mark.pages
+
 NO_ROW = "999999"
 NOBODY = "ZZZZZZZZZZ"
 # Few enough for speed: one to edit, place and delete, one to fix, retry and close, one to undo, one that waits.

@@ -21,6 +21,8 @@ from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, text_of, value_of
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 NEW = "/orders/new/"
 
 
@@ -261,7 +263,6 @@ def test_an_order_number_that_is_none_is_a_missing_page(manager: Client, world: 
 # --- the corpus
 
 
-@pytest.mark.any_input
 @pytest.mark.parametrize(
     "field", ["customer", "reference", "version", "token", "lines-0-offer", "lines-0-plan", "lines-0-quantity", "action"]
 )
@@ -295,7 +296,6 @@ def as_parsed(text: str) -> str:
     return text.replace("\0", "\ufffd").replace("\r\n", "\n").replace("\r", "\n")
 
 
-@pytest.mark.any_input
 @pytest.mark.parametrize("field", [name for name in CUSTOMER if name != "token"])
 def test_whatever_is_typed_into_the_customer_form_makes_a_valid_customer_or_nothing(manager: Client, world: World, field: str) -> None:
     problems = []
@@ -340,7 +340,6 @@ def test_hostile_words_of_a_customer_and_a_reference_are_words_on_every_page(man
         assert not page.all("img"), path
 
 
-@pytest.mark.any_input
 @pytest.mark.parametrize("name", ["token", "reason", "text"])
 def test_the_buttons_take_whatever_is_sent_without_a_breakdown(manager: Client, world: World, name: str) -> None:
     """Token and reason come from hidden and free fields: no browser makes such ones, and everybody can."""
