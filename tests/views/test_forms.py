@@ -263,12 +263,18 @@ def test_an_order_number_that_is_none_is_a_missing_page(manager: Client, world: 
 # --- the corpus
 
 
-@pytest.mark.parametrize(
-    "field", ["customer", "reference", "version", "token", "lines-0-offer", "lines-0-plan", "lines-0-quantity", "action"]
-)
+ORDER_FIELDS = ["customer", "reference", "version", "token", "lines-0-offer", "lines-0-plan", "lines-0-quantity", "action"]
+
+
+def half_for(index: int) -> list[str]:
+    """Every other text: fields that stand beside each other share them out, so that each text is typed into half of all fields."""
+    return TEXTS[index % 2 :: 2]
+
+
+@pytest.mark.parametrize("field", ORDER_FIELDS)
 def test_whatever_is_typed_into_the_order_form_makes_a_valid_order_or_nothing(manager: Client, world: World, field: str) -> None:
     problems = []
-    for number, text in enumerate(TEXTS):
+    for number, text in enumerate(half_for(ORDER_FIELDS.index(field))):
         orders, before = Order.objects.count(), state()
         data = order_data(world, token=f"corpus-{number}") | {field: text}
         response = manager.post(NEW, data)
@@ -299,8 +305,9 @@ def as_parsed(text: str) -> str:
 @pytest.mark.parametrize("field", [name for name in CUSTOMER if name != "token"])
 def test_whatever_is_typed_into_the_customer_form_makes_a_valid_customer_or_nothing(manager: Client, world: World, field: str) -> None:
     problems = []
-    # Choices and plain texts are read in one way: all texts for one of them, and a few for each.
-    texts = TEXTS if field in {"name", "domain", "contact_email", "contact_phone", "postal_code", "state", "tax_rate"} else TEXTS[::5]
+    # Choices and plain texts are read in one way: half of the texts for some of them, and a few for each.
+    read_by_rules = ["name", "domain", "contact_email", "contact_phone", "postal_code", "state", "tax_rate"]
+    texts = half_for(read_by_rules.index(field)) if field in read_by_rules else TEXTS[::5]
     for number, text in enumerate(texts):
         customers, before = Customer.objects.count(), state()
         response = manager.post("/customers/new/", CUSTOMER | {"token": f"corpus-{number}", field: text})
