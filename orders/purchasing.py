@@ -445,7 +445,11 @@ def _told_twice(attempt: PurchaseAttempt, bought: tuple[Bought, ...]) -> str:
     refs = [item.subscription_ref for item in bought]
     items = {(attempt.order_id, item.line): item.subscription_ref for item in bought}
     known = Subscription.objects.filter(account=attempt.account, vendor_ref__in=refs)
-    others = [ref for *item, ref in known.values_list("line__order", "line__position", "vendor_ref") if items.get(tuple(item)) != ref]
+    others = [
+        ref
+        for order, position, ref in known.values_list("line__order", "line__position", "vendor_ref")
+        if items.get((order, position)) != ref
+    ]
     return next((ref for ref in refs if refs.count(ref) > 1 or ref in others), "")
 
 

@@ -82,6 +82,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", kinds, indirect=True, scope="session")
 
 
+# Modules that take a minute or more. They begin first, so that no worker is left alone with one while the others have nothing to do.
+LONG = (
+    "tests/browser/test_reach.py", "tests/views/test_forms.py", "tests/proof/", "tests/test_walls.py", "tests/test_up.py", "tests/browser/",
+    "tests/test_kill.py", "tests/test_history.py", "tests/views/test_order_list.py", "tests/views/test_submissions.py", "tests/vendors/", "tests/sandbox/",
+)  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((index for index, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+    items.sort(key=place)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """A module's tests on one database keep to one worker, because they may share what they committed.
