@@ -245,6 +245,10 @@ def _keep_refresh_token(account_id: int, newer: str) -> None:
 def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
     """What the vendor says now: still waiting, approved, or bought with every subscription known."""
     order = lifecycle.lock(attempt.order)
+    if shared := _told_twice(attempt, snapshot.bought):
+        # Nothing is sent and nothing fails by it; which item it belongs to only a person can find out at the vendor.
+        record_parked(attempt, f"{attempt.vendor} tells subscription {shared} for more than one item.")
+        return
     state = {Phase.APPROVED: AttemptState.APPROVED, Phase.DONE: AttemptState.SUCCEEDED}.get(snapshot.phase, AttemptState.ACCEPTED)
     if attempt.state == AttemptState.APPROVED and state == AttemptState.ACCEPTED:
         # The vendor never goes back from approved to waiting; a word of that kind is kept and changes nothing.
@@ -434,6 +438,19 @@ def _record_failures(attempt: PurchaseAttempt, refusals: tuple[Refusal, ...]) ->
             raw=refusal.raw,
             at=now,
         )
+
+
+def _told_twice(attempt: PurchaseAttempt, bought: tuple[Bought, ...]) -> str:
+    """A subscription that the vendor names for two items, of this order or of another one; empty when there is none."""
+    refs = [item.subscription_ref for item in bought]
+    items = {(attempt.order_id, item.line): item.subscription_ref for item in bought}
+    known = Subscription.objects.filter(account=attempt.account, vendor_ref__in=refs)
+    others = [
+        ref
+        for order, position, ref in known.values_list("line__order", "line__position", "vendor_ref")
+        if items.get((order, position)) != ref
+    ]
+    return next((ref for ref in refs if refs.count(ref) > 1 or ref in others), "")
 
 
 def _record_bought(attempt: PurchaseAttempt, order: Order, bought: tuple[Bought, ...]) -> None:

@@ -34,6 +34,7 @@ from tests.harness.portal import Portal
 from tests.harness.postgres import Server
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import NOWHERE, World, build
+from tests.harness.zygote import Zygote
 
 REAL_COMMITS = (
     "Our triggers refuse the flush that follows transaction=True, transactional_db, live_server and Django's TestCase classes: "
@@ -76,9 +77,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if next(metafunc.definition.iter_markers("django_db"), None) and "database" not in metafunc.fixturenames:
         metafunc.fixturenames.append("database")
     if "database" in metafunc.fixturenames:
-        one = {"appearance": KINDS[:1], "vendor_faults": KINDS[:1], "any_input": KINDS[1:]}
+        one = {"appearance": KINDS[:1], "vendor_faults": KINDS[:1], "pages": KINDS[1:]}
         kinds = next((kinds for name, kinds in one.items() if next(metafunc.definition.iter_markers(name), None)), KINDS)
         metafunc.parametrize("database", kinds, indirect=True, scope="session")
+
+
+# Modules that take a minute or more. They begin first, so that no worker is left alone with one while the others have nothing to do.
+LONG = (
+    "tests/browser/test_reach.py", "tests/views/test_forms.py", "tests/proof/", "tests/test_walls.py", "tests/test_up.py", "tests/browser/",
+    "tests/test_kill.py", "tests/test_history.py", "tests/views/test_order_list.py", "tests/views/test_submissions.py", "tests/vendors/", "tests/sandbox/",
+)  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((index for index, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -202,6 +218,13 @@ def _sandbox() -> Iterator[Sandbox]:
     sandbox.end()
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    made = Zygote()
+    yield made
+    made.end()
+
+
 @pytest.fixture
 def vendor(_sandbox: Sandbox) -> Iterator[Sandbox]:
     """The sandbox vendor, empty; at the end nothing of ours may have broken its contract."""
@@ -211,8 +234,8 @@ def vendor(_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def _stopped_portal(vendor: Sandbox, committed_db: Database, clock: Clock, static_files: Path) -> Iterator[Portal]:
-    portal = Portal(product_settings.VAR_DIR, committed_db, vendor)
+def _stopped_portal(vendor: Sandbox, committed_db: Database, clock: Clock, static_files: Path, zygote: Zygote) -> Iterator[Portal]:
+    portal = Portal(product_settings.VAR_DIR, committed_db, vendor, zygote)
     yield portal
     portal.end()
     # What a killed worker left held open must not reach the next test.

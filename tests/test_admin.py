@@ -44,6 +44,8 @@ from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, text_of
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 OURS = (
     User, Seller, Customer, Vendor, VendorAccount, Offer, PriceList, FailureReason, Order, PurchaseAttempt, Subscription, Incident, ManualAttempt,
     Invitation, SettingsChange, Notice, SentMail, ParkedAttempt, VendorEvent,

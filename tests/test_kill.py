@@ -12,7 +12,8 @@ from orders.statuses import OrderStatus
 from tests.harness.portal import Portal
 from tests.harness.world import World, again, cart_of
 
-PATIENCE = 40 + settings.PURCHASE_LEASE_SECONDS
+# Orders of one customer go one after the other, each behind the lease of a worker that died; a busy machine takes its time too.
+PATIENCE = 120 + settings.PURCHASE_LEASE_SECONDS
 
 
 def until(what: Callable[[], object], about: str) -> None:
@@ -27,6 +28,7 @@ def placed(world: World) -> Order:
     return lifecycle.place(cart_of(world, world.line(world.premium_monthly, 5)), by=world.harbour.manager)
 
 
+@pytest.mark.vendor_faults
 @pytest.mark.parametrize(
     ("hold", "path"),
     [
@@ -66,6 +68,7 @@ def test_a_worker_killed_again_and_again_loses_nothing_and_buys_nothing_twice(wo
     assert references == {order["id"] for order in ledger["orders"]}
 
 
+@pytest.mark.vendor_faults
 def test_the_web_server_killed_while_an_order_is_on_its_way_changes_nothing(world: World, portal: Portal) -> None:
     order = placed(world)
     portal.web.restart()

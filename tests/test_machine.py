@@ -11,7 +11,7 @@ from django_fsm import TransitionNotAllowed
 
 from orders import clock as time
 from orders import lifecycle, quoting
-from orders.models import Order, OrderLine, VendorAccount
+from orders.models import Incident, Order, OrderLine, PurchaseAttempt, Subscription, VendorAccount
 from orders.statuses import HISTORICAL, RECENT, TABLE, OrderStatus, Section
 from tests.harness.clock import Clock
 from tests.harness.databases import Database, contents
@@ -199,6 +199,20 @@ def test_an_order_of_two_vendors_waits_for_both(world: World) -> None:
     assert (again(order).status, again(order).needs_attention) == (STARTED, True)
     verdict_done(second)
     assert again(order).status == WITH_ERRORS
+
+
+@pytest.mark.parametrize("first", ["of another order", "of the same order"])
+def test_a_subscription_that_the_vendor_names_twice_is_recorded_once_and_left_to_staff(world: World, first: str) -> None:
+    if first == "of another order":
+        verdict_done(order_in(STARTED, world).attempts.get(), ref="subscription-9")
+    recorded = Subscription.objects.count()
+    order = order_in(STARTED, world, world.line(), world.line())
+    attempt = order.attempts.get()
+    verdict_done(attempt, ref="subscription-9")
+    attempt = PurchaseAttempt.objects.get(pk=attempt.pk)
+    assert (attempt.state, again(order).status, Subscription.objects.count()) == ("parked", STARTED, recorded)
+    assert "subscription-9" in attempt.parked_reason
+    assert Incident.objects.filter(order=order, kind="parked").exists()
 
 
 def test_the_fifth_busy_answer_ends_the_waiting(world: World, clock: Clock) -> None:

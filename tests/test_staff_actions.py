@@ -14,6 +14,8 @@ from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, text_of
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 ALLOWED = {
     ("retry", "provisioning_failed"): "provisioning_started",
     ("close", "provisioning_failed"): "completed_with_errors",

@@ -15,6 +15,8 @@ from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 WRONG = [
     ("time_zone", "Mars/Base"),
     ("language", "tlh"),

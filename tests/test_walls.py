@@ -27,6 +27,8 @@ from tests.walls.scene import ACTORS, MISSING, WRITERS, Scene
 from tests.walls.state import difference, state
 from tests.walls.urls import METHODS, SAFE, Address, Kind, addresses, unclassified
 
+pytestmark = pytest.mark.pages
+
 NO_ROW = "999999"
 NOBODY = "ZZZZZZZZZZ"
 # Few enough for speed: one to edit, place and delete, one to fix, retry and close, one to undo, one that waits.
@@ -250,24 +252,45 @@ def changes_something(address: Address, method: str, actor: str, whose: str) -> 
 # --- the walls
 
 
-@pytest.mark.parametrize("actor", ACTORS)
-def test_each_address_answers_each_method_as_the_table_says_and_whoever_is_kept_out_changes_nothing(scene: Scene, actor: str) -> None:
-    client, problems = scene.client(actor), []
-    data, before = content(scene.side(actor)), contents()
+def methods_for(actor: str) -> tuple[str, ...]:
+    """All for a stranger and for one who may write; for the others those that pages answer."""
+    return tuple(METHODS) if actor in {"anonymous", "manager"} else tuple(method for method in METHODS if method in {*SAFE, "POST"})
+
+
+def wrong_answers(scene: Scene, client: Client, actor: str, address: Address) -> list[str]:
+    """What the address answers otherwise than the table says, asked by every method that lets nobody write."""
+    problems, data = [], content(scene.side(actor))
+    for whose, path in paths(address, scene, actor):
+        for method in methods_for(actor):
+            if changes_something(address, method, actor, whose):
+                continue
+            response = ask(client, method, path, data)
+            right = expected(address, method, actor, whose)
+            if response.status_code not in right:
+                problems.append(f"{method} {path} ({whose}): {response.status_code} instead of {sorted(right)}")
+            if wrong := where(response, path, actor):
+                problems.append(f"{method} {path}: {wrong}")
+    return problems
+
+
+def culprits(scene: Scene, client: Client, actor: str) -> list[str]:
+    """Rows changed although nobody may write: every address again, to name the one, or at least to say so."""
+    problems, before = [f"{actor} may not write, and rows changed"], contents()
     for address in addresses():
-        for whose, path in paths(address, scene, actor):
-            for method in METHODS:
-                if changes_something(address, method, actor, whose):
-                    continue
-                response = ask(client, method, path, data)
-                right = expected(address, method, actor, whose)
-                if response.status_code not in right:
-                    problems.append(f"{method} {path} ({whose}): {response.status_code} instead of {sorted(right)}")
-                if wrong := where(response, path, actor):
-                    problems.append(f"{method} {path}: {wrong}")
+        wrong_answers(scene, client, actor, address)
         if (after := contents()) != before:
             problems.append(f"{address.name} was asked by one who may not write, and rows changed: {difference(before, after)}")
         before = after
+    return problems
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_each_address_answers_each_method_as_the_table_says_and_whoever_is_kept_out_changes_nothing(scene: Scene, actor: str) -> None:
+    client, problems, before = scene.client(actor), [], contents()
+    for address in addresses():
+        problems += wrong_answers(scene, client, actor, address)
+    if contents() != before:
+        problems += culprits(scene, client, actor)
     assert not problems, "\n".join(problems)
 
 
@@ -291,7 +314,7 @@ def test_a_writer_is_let_through_to_his_own_and_never_sees_a_breakdown(scene: Sc
     assert not Submission.objects.exclude(seller=scene.side(actor).seller).exists()
 
 
-@pytest.mark.parametrize("actor", ["viewer", "manager", "other_admin"])
+@pytest.mark.parametrize("actor", ["manager", "other_admin"])
 def test_another_sellers_order_answers_byte_for_byte_as_a_missing_one_in_all_ten_statuses(
     world: World, static_files: Path, actor: str
 ) -> None:

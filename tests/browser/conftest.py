@@ -12,6 +12,7 @@ from tests.harness.databases import Database
 from tests.harness.portal import Portal
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import World, build
+from tests.harness.zygote import Zygote
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,11 @@ class Shop:
 
 
 @contextmanager
-def opened(database: Database, sandbox: Sandbox, *, worker: bool) -> Iterator[Shop]:
+def opened(database: Database, sandbox: Sandbox, zygote: Zygote, *, worker: bool) -> Iterator[Shop]:
     """The portal on a committed world, beside an empty vendor."""
     with database.committed():
         sandbox.reset()
-        portal = Portal(settings.VAR_DIR, database, sandbox)
+        portal = Portal(settings.VAR_DIR, database, sandbox, zygote)
         try:
             portal.start(worker=worker)
             yield Shop(portal, build(sandbox.url))
@@ -38,7 +39,7 @@ def opened(database: Database, sandbox: Sandbox, *, worker: bool) -> Iterator[Sh
 
 
 @pytest.fixture(scope="module")
-def shop(database: Database, _sandbox: Sandbox, static_files: Path) -> Iterator[Shop]:
+def shop(database: Database, _sandbox: Sandbox, static_files: Path, zygote: Zygote) -> Iterator[Shop]:
     """gunicorn without a worker, on a committed world. Orders move by the verbs that a test calls itself."""
-    with opened(database, _sandbox, worker=False) as shop:
+    with opened(database, _sandbox, zygote, worker=False) as shop:
         yield shop

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from orders.models import Order
@@ -133,6 +134,7 @@ def test_an_order_completes_and_two_refused_ones_complete_after_the_fix(
     assert len(portal.sandbox.ledger()["customers"]) == 3
 
 
+@pytest.mark.appearance
 def test_orders_that_end_otherwise_say_so_and_nothing_is_bought_twice(
     portal: Portal, world: World, page: Page, clock: Clock, problems: Problems
 ) -> None:
@@ -213,6 +215,7 @@ def test_orders_that_end_otherwise_say_so_and_nothing_is_bought_twice(
     assert again(Order.objects.get(number=busy)).attempts.count() == 3
 
 
+@pytest.mark.appearance
 def test_a_draft_is_deleted_and_brought_back_and_a_start_order_turns_into_a_draft(web: Portal, world: World, page: Page) -> None:
     draft, start = order_in(OrderStatus.DRAFT, world), cart_of(world)
     signed_in(page.context, web, world.harbour.manager)

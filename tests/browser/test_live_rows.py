@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from orders import lifecycle
@@ -11,6 +12,8 @@ from tests.browser.conftest import Shop
 from tests.browser.pages import NewContext, badge, card, focused, page_of, row, tick, title_badge
 from tests.harness.browser import Problems
 from tests.harness.world import order_in, verdict_approved, verdict_done, verdict_refused
+
+pytestmark = pytest.mark.appearance
 
 STARTED, FAILED = OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FAILED
 

@@ -17,6 +17,7 @@ ALDER = "Alder Dental (alderdentalharbour.onmicrosoft.com)"
 NO_NETWORK = "net::ERR"
 
 
+@pytest.mark.appearance
 def test_an_order_is_saved_while_it_is_typed_and_is_there_after_a_reload(web: Portal, world: World, new_context: NewContext) -> None:
     page = page_of(world.harbour.manager, web, new_context)
     page.goto(f"{web.url}/orders/new/")
@@ -45,6 +46,7 @@ def test_an_order_is_saved_while_it_is_typed_and_is_there_after_a_reload(web: Po
     assert Order.objects.count() == 1
 
 
+@pytest.mark.appearance
 def test_a_button_that_was_faster_than_the_script_is_saved_too(web: Portal, world: World, new_context: NewContext) -> None:
     page = page_of(world.harbour.manager, web, new_context)
     page.goto(f"{web.url}/orders/new/?customer={world.harbour.customer.code}")
@@ -62,6 +64,7 @@ def test_a_button_that_was_faster_than_the_script_is_saved_too(web: Portal, worl
     assert Order.objects.get().lines.get().offer == world.backup
 
 
+@pytest.mark.appearance
 def test_a_customer_among_many_is_found_by_typing_and_an_add_on_goes_under_its_base(
     web: Portal, world: World, new_context: NewContext
 ) -> None:
@@ -106,6 +109,7 @@ def test_two_tabs_on_one_draft_lose_neither_version(web: Portal, world: World, n
     assert order.lines.get().quantity == 34
 
 
+@pytest.mark.appearance
 def test_without_a_network_nothing_typed_is_lost_and_it_is_saved_when_it_is_back(
     web: Portal, world: World, new_context: NewContext, problems: Problems
 ) -> None:
@@ -122,6 +126,7 @@ def test_without_a_network_nothing_typed_is_lost_and_it_is_saved_when_it_is_back
     assert order.lines.get().quantity == 77
 
 
+@pytest.mark.appearance
 def test_what_can_not_be_bought_says_why_and_what_is_bought_twice_is_said_before(
     web: Portal, world: World, new_context: NewContext
 ) -> None:
@@ -144,6 +149,7 @@ def test_what_can_not_be_bought_says_why_and_what_is_bought_twice_is_said_before
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
 
+@pytest.mark.appearance
 @pytest.mark.parametrize("moment", ["before", "between", "after"])
 def test_a_button_does_its_work_whenever_the_answer_of_the_first_save_comes(
     web: Portal, world: World, new_context: NewContext, problems: Problems, moment: str

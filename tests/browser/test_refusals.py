@@ -27,6 +27,7 @@ from tests.harness.browser import Problems, signed_in, watched_context
 from tests.harness.databases import Database
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import again, customer_of
+from tests.harness.zygote import Zygote
 
 pytestmark = pytest.mark.appearance
 # The card that each of the vendor's refusals must bring, by its slug in the failure catalogue.
@@ -176,8 +177,8 @@ class Refused:
 
 
 @pytest.fixture(scope="module")
-def refused(database: Database, _sandbox: Sandbox, static_files: Path, browser: Browser) -> Iterator[Refused]:
-    with opened(database, _sandbox, worker=True) as shop:
+def refused(database: Database, _sandbox: Sandbox, static_files: Path, browser: Browser, zygote: Zygote) -> Iterator[Refused]:
+    with opened(database, _sandbox, zygote, worker=True) as shop:
         offers = _offers(shop)
         orders = {case.magic.name: _placed(shop, case, offers) for case in CASES}
         problems = Problems()

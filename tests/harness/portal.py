@@ -8,12 +8,13 @@ import httpx
 from tests.harness.databases import Database
 from tests.harness.processes import Process, environment, listening_socket
 from tests.harness.sandbox import Sandbox
+from tests.harness.zygote import Zygote
 
 
 class Portal:
     """`url`, `sandbox`, `web` and `worker` (each with kill, restart, output), `stop`."""
 
-    def __init__(self, var: Path, database: Database, sandbox: Sandbox) -> None:
+    def __init__(self, var: Path, database: Database, sandbox: Sandbox, zygote: Zygote) -> None:
         self.sandbox = sandbox
         # Bound here, so that the address stays the same when gunicorn is killed and started again.
         self._socket = listening_socket()
@@ -29,6 +30,7 @@ class Portal:
             env=env,
             ready=self._answers,
             pass_fds=[self._socket.fileno()],
+            fork=zygote.fork,
         )  # fmt: skip
         self.worker = Process(
             "worker",
@@ -36,6 +38,7 @@ class Portal:
             log=var / "worker.log",
             env=env,
             ready=lambda process: "Worker ready" in process.output(),
+            fork=zygote.fork,
         )
 
     def start(self, *, worker: bool = True) -> None:

@@ -10,6 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.harness.zygote import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 TAIL = 6_000
@@ -40,7 +44,9 @@ class Process:
         env: Mapping[str, str],
         ready: Callable[["Process"], bool],
         pass_fds: Sequence[int] = (),
+        fork: "Callable[..., Forked] | None" = None,
     ) -> None:
+        """`fork` makes it from a process that has the libraries already (zygote.py)."""
         self.name, self.command, self.log, self.env, self._ready, self._pass_fds = (
             name,
             list(command),
@@ -49,7 +55,8 @@ class Process:
             ready,
             tuple(pass_fds),
         )
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._fork = fork
+        self._popen: subprocess.Popen[bytes] | Forked | None = None
         self._since = 0
 
     @property
@@ -65,8 +72,16 @@ class Process:
         """Start without waiting; so two processes may start side by side."""
         assert not self.is_running, f"{self.name} runs already."
         self._since = self.log.stat().st_size if self.log.exists() else 0
+        if self._fork:
+            self._popen = self._fork(self.command, env=self.env, log=self.log, pass_fds=self._pass_fds)
+        else:
+            self._popen = self._spawned()
+        if self not in STARTED:
+            STARTED.append(self)
+
+    def _spawned(self) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            self._popen = subprocess.Popen(
+            return subprocess.Popen(
                 self.command,
                 cwd=ROOT,
                 env=self.env,
@@ -77,8 +92,6 @@ class Process:
                 preexec_fn=die_with_parent,
                 pass_fds=self._pass_fds,
             )
-        if self not in STARTED:
-            STARTED.append(self)
 
     def wait(self, seconds: float = 30) -> None:
         """Until it is ready. Fails with the log when it ended or takes too long."""

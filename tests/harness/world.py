@@ -258,12 +258,15 @@ def verdict_approved(attempt: PurchaseAttempt) -> None:
     purchasing.record_snapshot(held, Snapshot(Phase.APPROVED, order_refs=(f"order-{held.pk}",), raw_status="completed"))
 
 
-def verdict_done(attempt: PurchaseAttempt, *, refused_lines: "list[int] | tuple[int, ...]" = ()) -> None:
-    """Everything bought and every subscription known, but for the lines that the vendor refused or reversed."""
+def verdict_done(attempt: PurchaseAttempt, *, refused_lines: "list[int] | tuple[int, ...]" = (), ref: str = "") -> None:
+    """Everything bought and every subscription known, but for the lines that the vendor refused or reversed.
+
+    `ref`: the vendor calls every subscription by this name.
+    """
     held = claimed(attempt)
     exchanged(held)
     bought = tuple(
-        Bought(line.number, f"subscription-{held.pk}-{line.number}", f"order-{held.pk}", Decimal("6.40"), clock.now(), None)
+        Bought(line.number, ref or f"subscription-{held.pk}-{line.number}", f"order-{held.pk}", Decimal("6.40"), clock.now(), None)
         for line in held.order_request().lines
         if line.number not in refused_lines
     )

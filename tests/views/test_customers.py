@@ -20,6 +20,8 @@ from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, text_of, value_of
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 
 @pytest.fixture
 def manager(client: Client, world: World) -> Client:

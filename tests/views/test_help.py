@@ -20,6 +20,8 @@ from tests.harness.world import REFUSAL, World, order_in, verdict_refused
 from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, text_of
 
+pytestmark = pytest.mark.pages
+
 PAGES = ("/help/", "/help/statuses/", "/help/failures/", "/help/sandbox/")
 HOSTILE = "<script>alert(1)</script>\"'<b>"
 

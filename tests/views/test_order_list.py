@@ -161,6 +161,7 @@ def test_characters_that_mean_something_to_a_database_are_only_characters(manage
     assert plain.number in listed(manager, "/orders/", q="")
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -21,6 +21,8 @@ from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, likeness
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 PATH = "/settings/people/"
 NEW = {"name": "Nina New", "password": "long enough for all", "repeated": "long enough for all"}
 

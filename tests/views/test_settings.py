@@ -20,6 +20,8 @@ from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, value_of
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 PATH = "/settings/"
 
 
@@ -78,7 +80,6 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved_or_lost(adm
     assert state() == before
 
 
-@pytest.mark.any_input
 def test_any_text_is_no_breakdown(admin: Client, world: World) -> None:
     sent = opened(admin)
     for number, text in enumerate(TEXTS):
@@ -133,7 +134,6 @@ def test_a_rate_that_is_none_is_said_beside_its_field(admin: Client, country: st
     assert state() == before
 
 
-@pytest.mark.any_input
 def test_any_text_as_a_rate_is_no_breakdown(admin: Client) -> None:
     for text in TEXTS:
         for action in ("save", "remove"):

@@ -13,6 +13,8 @@ from tests.harness.world import PASSWORD, World, order_in
 from tests.walls.pages import HtmlPage
 from tests.walls.state import state
 
+pytestmark = pytest.mark.pages
+
 WRONG = "This e-mail and password don’t belong together."
 CLOSED = "Too many wrong passwords"
 
