@@ -6,11 +6,12 @@ judge. Each leads to where it is mended. Source: product.md section 4, the order
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from django.db.models import Sum
 from django.urls import reverse
 
-from orders import catalogue, customer_checks
+from orders import catalogue, clock, customer_checks
 from orders.formats import number
 from orders.models import Customer, Offer, Order, OrderLine, Subscription, VendorAccount
 from orders.models.subscriptions import SubscriptionStatus
@@ -69,6 +70,21 @@ def of(order: Order) -> list[Check]:
         if (line.offer_id, line.term, line.billing_cycle) not in prices
     ]
     return sorted(found + ended, key=lambda check: (check.is_good, not check.blocks))
+
+
+def for_quote(order: Order) -> list[Check]:
+    """What stands between a draft and its customer: the same, and what the mail and the page need besides."""
+    edit = reverse("orders:order-edit", args=[order.number])
+    found = of(order)
+    if order.quote_recipients:
+        found.append(Check(f"Goes to {', '.join(order.quote_recipients)}", is_good=True))
+    else:
+        found.append(Check("No recipient is named: nobody gets a mail, you pass the link on yourself.", f"{edit}#id_recipients"))
+    if order.valid_until and order.valid_until < clock.now().astimezone(ZoneInfo(order.seller.time_zone)).date():
+        found.append(Check("The last day is over. Choose a later one.", f"{edit}#id_valid_until", blocks=True))
+    if not order.firm_lines():
+        found.append(Check("Every item is optional. One at least must be firm.", f"{edit}#id_lines-0-is_optional", blocks=True))
+    return sorted(found, key=lambda check: (check.is_good, not check.blocks))
 
 
 def _why(line: OrderLine, customer: Customer) -> str:

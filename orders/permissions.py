@@ -68,6 +68,17 @@ def can_place(order: Order, membership: Membership) -> Answer:
     return Allowed()
 
 
+def can_send(order: Order, membership: Membership) -> Answer:
+    """To the customer, as a quote."""
+    if not membership.may_write:
+        return VIEWERS_READ
+    if order.status != OrderStatus.DRAFT or order.kind != Order.Kind.NEW:
+        return Refused(f"The order is {order.info.status.label} and can’t be sent as a quote.")
+    if not list(order.lines.all()):
+        return Refused("Add an item first.")
+    return Allowed()
+
+
 @dataclass(frozen=True, slots=True)
 class Floor:
     """An order below its seller's margin floor: what it has and should have, in percent, and what this member can do about it.

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from orders import formats
+from orders import clock, formats
 from orders.failures import Catalogue, Explanation, latest_attempts, refused_line_numbers, why_not_retry
-from orders.models import AttemptState, Membership, Order, PurchaseAttempt
+from orders.models import AttemptState, Membership, Order, PurchaseAttempt, QuoteLink
 from orders.models.purchases import MAX_TRIES
-from orders.permissions import Answer, can_close, can_delete, can_edit, can_place, can_retry, can_stop_waiting, can_undo
+from orders.permissions import Answer, can_close, can_delete, can_edit, can_place, can_retry, can_send, can_stop_waiting, can_undo
 from orders.statuses import OrderStatus
 
 
@@ -39,6 +39,7 @@ class Shown:
     explanations: tuple[Explanation, ...]
     retry: Answer
     edit: Answer
+    send: Answer
     place: Answer
     close: Answer
     delete: Answer
@@ -71,6 +72,7 @@ def show(order: Order, membership: Membership, catalogue: Catalogue) -> Shown:
         explanations=explanations,
         retry=can_retry(order, membership, why_not_retry(explanations)),
         edit=can_edit(order, membership),
+        send=can_send(order, membership),
         place=can_place(order, membership),
         close=can_close(order, membership),
         delete=can_delete(order, membership),
@@ -95,8 +97,21 @@ def second_line(order: Order, explanations: tuple[Explanation, ...]) -> SecondLi
             )
         case OrderStatus.SCHEDULED if order.scheduled_on:
             return SecondLine(f"Starts {formats.day(order.scheduled_on, with_year=True)}")
+        case OrderStatus.QUOTE_SENT if order.quote_link:
+            return _with_customer(order, order.quote_link)
         case _:
             return SecondLine(order.status_note or order.info.line)
+
+
+def _with_customer(order: Order, link: QuoteLink) -> SecondLine:
+    """product.md section 2, Quotes: what the customer did with it, the most telling first."""
+    if order.status_note:
+        return SecondLine(order.status_note)
+    if link.is_expired(clock.here()):
+        return SecondLine(f"Expired {formats.day(link.valid_until, with_year=True)}")
+    if link.last_opened_at:
+        return SecondLine("Opened", link.last_opened_at)
+    return SecondLine(f"Not opened, valid until {formats.day(link.valid_until, with_year=True)}")
 
 
 def _waiting(order: Order) -> SecondLine:

@@ -139,17 +139,17 @@ def answer(order: Order, text: str, *, by: User) -> QuoteMessage:
 
 
 @transaction.atomic
-def place_agreed(order: Order, *, by: User, name: str, how: str, reason: str = "") -> Order:
-    """Place a quote that is with the customer, who agreed otherwise than by the link: who, and how."""
+def record_agreement(order: Order, *, name: str, how: str, by: User) -> Order:
+    """The customer agreed otherwise than by the link: who, and how, as a colleague writes it down. The order waits to be placed."""
     order, link = _sent(order)
-    record_agreement(link, name=name, how=how, by=by)
-    return lifecycle.place(order, by=by, reason=reason)
-
-
-def record_agreement(link: QuoteLink, *, name: str, how: str, by: User) -> None:
     QuoteAcceptance.objects.create(
         revision=link.revision, name=name, how=how, content_sha256=link.revision.content_sha256, recorded_by=by, at=clock.now()
     )
+    end_links(order, Ended.ACCEPTED)
+    order.status_note, order.needs_attention = ACCEPTED_WAITS, True
+    save(order)
+    record(order, "agreement_recorded", by, revision=link.revision.number, name=name, how=how)
+    return order
 
 
 def is_accepted(order: Order) -> bool:

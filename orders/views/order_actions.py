@@ -40,7 +40,7 @@ def place(request: SellerRequest, number: str) -> HttpResponse:
         messages.success(request, f"Order {order.number} is on its way to the vendor.")
         return reverse("orders:order-detail", args=[order.number])
 
-    return _act(request, shown, shown.place, work)
+    return act(request, shown, shown.place, work)
 
 
 def _review(request: SellerRequest, shown: Shown, catalogue: Catalogue, form: FloorForm | None = None, status: int = 200) -> HttpResponse:
@@ -89,7 +89,7 @@ def check(request: SellerRequest, number: str) -> HttpResponse:
         asking.ask(shown.order, by=request.user)
         return f"{reverse('orders:order-place', args=[shown.order.number])}#vendor-check"
 
-    return _act(request, shown, shown.place, work)
+    return act(request, shown, shown.place, work)
 
 
 @require_POST
@@ -102,7 +102,7 @@ def retry(request: SellerRequest, number: str) -> HttpResponse:
         messages.success(request, f"Order {order.number} goes to the vendor again.")
         return reverse("orders:order-detail", args=[order.number])
 
-    return _act(request, shown, shown.retry, work)
+    return act(request, shown, shown.retry, work)
 
 
 @require_POST
@@ -117,7 +117,7 @@ def duplicate(request: SellerRequest, number: str) -> HttpResponse:
             messages.warning(request, f"Not sold any more and left out: {', '.join(gone)}.")
         return reverse("orders:order-edit", args=[order.number])
 
-    return _act(request, shown, permissions.can_write(request.membership), work)
+    return act(request, shown, permissions.can_write(request.membership), work)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -139,7 +139,7 @@ def close(request: SellerRequest, number: str) -> HttpResponse:
         messages.success(request, f"Order {order.number} is closed and lies in Historical.")
         return reverse("orders:order-detail", args=[order.number])
 
-    return _act(request, shown, shown.close, work)
+    return act(request, shown, shown.close, work)
 
 
 def _close_page(request: SellerRequest, shown: Shown, form: CloseForm, status: int = 200) -> HttpResponse:
@@ -163,7 +163,7 @@ def reprice(request: SellerRequest, number: str) -> HttpResponse:
         messages.success(request, f"Order {order.number} has today’s prices.")
         return reverse("orders:order-detail", args=[order.number])
 
-    return _act(request, shown, permissions.can_edit(shown.order, request.membership), work)
+    return act(request, shown, permissions.can_edit(shown.order, request.membership), work)
 
 
 @require_POST
@@ -176,7 +176,7 @@ def delete(request: SellerRequest, number: str) -> HttpResponse:
         messages.success(request, f"Order {order.number} was deleted. Undo makes a new order with the same items.")
         return reverse("orders:order-detail", args=[order.number])
 
-    return _act(request, shown, shown.delete, work)
+    return act(request, shown, shown.delete, work)
 
 
 @require_POST
@@ -189,7 +189,7 @@ def undo(request: SellerRequest, number: str) -> HttpResponse:
         messages.success(request, f"Order {order.number} has the items of {shown.order.number}.")
         return reverse("orders:order-detail", args=[order.number])
 
-    return _act(request, shown, shown.undo, work)
+    return act(request, shown, shown.undo, work)
 
 
 @require_POST
@@ -202,7 +202,7 @@ def stop(request: SellerRequest, number: str) -> HttpResponse:
         messages.success(request, f"We stopped waiting for order {order.number}. Nothing was sent.")
         return reverse("orders:order-detail", args=[order.number])
 
-    return _act(request, shown, shown.stop, work)
+    return act(request, shown, shown.stop, work)
 
 
 @require_POST
@@ -235,7 +235,7 @@ def _shown(request: SellerRequest, order: Order) -> Shown:
     return show(order, request.membership, Catalogue())
 
 
-def _act(request: SellerRequest, shown: Shown, allowed: permissions.Answer, work: Callable[[], str]) -> HttpResponse:
+def act(request: SellerRequest, shown: Shown, allowed: permissions.Answer, work: Callable[[], str]) -> HttpResponse:
     """Do `work` once for this press. A role that may not: 403. A state that may not: 409, unless this press did it already."""
     if not permissions.can_write(request.membership):
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
