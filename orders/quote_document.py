@@ -238,3 +238,59 @@ def _tax_label(counted: Sequence[dict[str, Any]]) -> str:
 def _tax_note(document: Document, counted: Sequence[dict[str, Any]]) -> str:
     """Why nothing is charged, where nothing is (product.md section 5: 0 with a printed reason)."""
     return document["customer"]["tax_note"] or "No tax is charged on this quote." if _rates(counted) == [Decimal(0)] else ""
+
+
+# --- comparing
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a revision has otherwise than the one before, in sentences."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def changes(before: Document, after: Document) -> Changes:
+    """Lines added, removed and changed, and other texts. A line is the same as long as its offer, term and billing are."""
+    old, new = _keyed(before), _keyed(after)
+    changed = [words for key in new if key in old for words in _differences(old[key], new[key], after["currency"])]
+    for name, label in (("note", "Note"), ("terms", "Terms"), ("reference", "Reference")):
+        if before[name] != after[name]:
+            changed.append(f"{label} changed")
+    return Changes(
+        tuple(_named(line) for key, line in new.items() if key not in old),
+        tuple(_named(line) for key, line in old.items() if key not in new),
+        tuple(changed),
+    )
+
+
+def _keyed(document: Document) -> dict[tuple[str, str, str, int], dict[str, Any]]:
+    """Lines by what they are; the second of the same is another one."""
+    found: dict[tuple[str, str, str, int], dict[str, Any]] = {}
+    for line in document["lines"]:
+        number = 0
+        while (key := (line["code"], line["term"], line["cycle"], number)) in found:
+            number += 1
+        found[key] = line
+    return found
+
+
+def _named(line: dict[str, Any]) -> str:
+    return f"{line['title']} × {formats.number(line['quantity'])}"
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], currency: str) -> list[str]:
+    found = []
+    if old["quantity"] != new["quantity"]:
+        found.append(f"{new['title']}: {formats.number(old['quantity'])} → {formats.number(new['quantity'])}")
+    if old["unit_price"] != new["unit_price"]:
+        prices = [formats.money(Decimal(line["unit_price"]), currency) for line in (old, new)]
+        found.append(f"{new['title']}: {prices[0]} → {prices[1]} {PER_LABELS[new['cycle']]}")
+    if old["is_optional"] != new["is_optional"]:
+        found.append(f"{new['title']}: {'now optional' if new['is_optional'] else 'no longer optional'}")
+    return found

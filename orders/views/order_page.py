@@ -17,6 +17,7 @@ from orders.progress import show, steps, what_next, who_acts
 from orders.scoping import SellerRequest
 from orders.statuses import OrderStatus
 from orders.timeline import Entry, entries
+from orders.views.quote_panel import quote_panel
 
 TIMELINE_LIMIT = 200
 EXCHANGE_LIMIT = 200
@@ -47,6 +48,7 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "subscriptions": Subscription.objects.filter(line__order=order).select_related("offer", "line"),
         "follow_ups": list(order.follow_ups.order_by("id")),
         "changes": price_changes(request, order),
+        "quote": quote_panel(request, order),
         "note_form": note_form or NoteForm(initial={"token": submissions.new_token()}),
         "may_write": permissions.can_write(request.membership),
         "token": submissions.new_token(),
