@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any, Self
 
 from django import forms
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
-from orders import addons, formats, lifecycle
+from orders import addons, contacts, formats, lifecycle
 from orders.catalogue import Place, place_of, prices_at
-from orders.lifecycle import LineInput
-from orders.models import Customer, Offer, Order, Price, Seller
+from orders.lifecycle import LineInput, QuoteTexts
+from orders.models import Customer, DiscountKind, Offer, Order, Price, Seller
+from orders.models.accounts import MOST_RECIPIENTS
 from orders.money import (
     CYCLE_LABELS,
     CYCLE_MONTHS,
@@ -21,6 +23,7 @@ from orders.money import (
     TERM_LABELS,
     TERM_MONTHS,
     TOO_MUCH,
+    Discount,
     PricedLine,
     Totals,
     tax,
@@ -33,7 +36,7 @@ from orders.search import matching_customers
 MAX_LINES = 50
 MAX_QUANTITY = 10_000_000
 TOO_MANY = f"An order holds at most {MAX_LINES} items. Remove one, or make a second order."
-ROW = re.compile(r"lines-(0|[1-9][0-9]{0,5})-(?:offer|plan|quantity)")
+ROW = re.compile(r"lines-(0|[1-9][0-9]{0,5})-(?:offer|plan|quantity|discount|discount_kind|is_optional)")
 # With more customers than the first there is a field to search them; of what matches so many are offered.
 SEARCHED_FROM, CUSTOMERS_OFFERED = 20, 50
 
@@ -47,6 +50,25 @@ class OrderForm(forms.Form):
 
     customer = forms.ModelChoiceField(Customer.objects.none(), to_field_name="code", empty_label="Choose a customer")
     reference = forms.CharField(label="Your PO number", max_length=60, required=False)
+    recipients = forms.CharField(
+        label="Send to",
+        max_length=2000,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "email", "spellcheck": "false"}),
+        help_text="E-mail addresses, with commas between them.",
+    )
+    valid_until = forms.DateField(
+        label="Valid until",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Write a day, for example 2026-12-31."},
+    )
+    customer_note = forms.CharField(
+        label="To the customer", max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text="Printed on the quote."
+    )
+    internal_note = forms.CharField(
+        label="Internal", max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text="Never shown to the customer."
+    )
     version = forms.IntegerField(widget=forms.HiddenInput, initial=0, min_value=0, max_value=2**31 - 1)
     token = forms.CharField(widget=forms.HiddenInput, max_length=64)
 
@@ -65,6 +87,23 @@ class OrderForm(forms.Form):
         self.has_many_customers = field.queryset[: SEARCHED_FROM + 1].count() > SEARCHED_FROM
         if self.has_many_customers:
             self._offer_matching(field)
+
+    def clean_recipients(self) -> tuple[str, ...]:
+        found: list[str] = []
+        for text in (part.strip() for part in re.split(r"[,;\s]+", self.cleaned_data["recipients"])):
+            if not text:
+                continue
+            try:
+                found.append(contacts.email(text, reserved=settings.RESERVED_TOP_LEVEL_DOMAINS).lower())
+            except contacts.NotUsable as objection:
+                raise forms.ValidationError(f"{text[:80]}: {objection}") from objection
+        if len(found) > MOST_RECIPIENTS:
+            raise forms.ValidationError(f"At most {MOST_RECIPIENTS} addresses; these are {len(found)}.")
+        return tuple(dict.fromkeys(found))
+
+    def texts(self) -> QuoteTexts:
+        data = self.cleaned_data
+        return QuoteTexts(data["recipients"], data["valid_until"], data["customer_note"], data["internal_note"])
 
     def _offer_matching(self, field: Any) -> None:
         """The customers that match what was searched, few enough to look through, and the one that is chosen; all are valid."""
@@ -135,6 +174,18 @@ class LineForm(forms.Form):
         },
     )
 
+    discount = forms.DecimalField(
+        required=False,
+        min_value=0,
+        max_digits=14,
+        decimal_places=4,
+        localize=False,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        error_messages={"invalid": "Write a number, for example 5 or 2.5.", "min_value": "Write a number from 0 up."},
+    )
+    discount_kind = forms.ChoiceField(label="Discount in", choices=DiscountKind.choices, required=False)
+    is_optional = forms.BooleanField(label="Optional", required=False)
+
     price: Price | None = None
 
     def __init__(self, *args: Any, offered: Offered, **kwargs: Any) -> None:
@@ -171,6 +222,8 @@ class LineForm(forms.Form):
                 "quantity", f"This offer is sold from {formats.number(offer.min_quantity)} to {formats.number(offer.max_quantity)}."
             )
         self.price = self._offered.price(offer, data.get("plan") or "")
+        if self.price is not None and "discount" not in self.errors:
+            self._check_discount(self.price)
         if self.price is None:
             sold = [words for _, words in self._offered.plans(offer)]
             self.add_error(
@@ -178,6 +231,17 @@ class LineForm(forms.Form):
                 f"Sold with {' · '.join(sold)}." if sold else "This offer has no price for this customer’s country and currency.",
             )
         return data
+
+    def _check_discount(self, price: Price) -> None:
+        """Not more than there is to take off."""
+        discount = self.discount_typed
+        if discount.is_percent and discount.value > 100:
+            self.add_error("discount", "At most 100 %.")
+
+    @property
+    def discount_typed(self) -> Discount:
+        data = self.cleaned_data
+        return Discount(data.get("discount") or Decimal(0), data.get("discount_kind") != DiscountKind.AMOUNT)
 
     @property
     def number(self) -> str:
@@ -234,9 +298,26 @@ class OrderLinesForm:
     @classmethod
     def of(cls, order: Order, token: str) -> Self:
         """The form as the order is saved."""
-        head = {"customer": order.customer.code, "reference": order.reference, "version": order.version, "token": token}
+        head = {
+            "customer": order.customer.code,
+            "reference": order.reference,
+            "version": order.version,
+            "token": token,
+            "recipients": ", ".join(order.quote_recipients),
+            "valid_until": order.valid_until.isoformat() if order.valid_until else "",
+            "customer_note": order.customer_note,
+            "internal_note": order.internal_note,
+        }
         rows = [
-            {"offer": line.offer.code, "plan": f"{line.term}:{line.billing_cycle}", "quantity": line.quantity} for line in order.lines.all()
+            {
+                "offer": line.offer.code,
+                "plan": f"{line.term}:{line.billing_cycle}",
+                "quantity": line.quantity,
+                "discount": f"{line.discount_value.normalize():f}" if line.discount else "",
+                "discount_kind": line.discount_kind,
+                "is_optional": line.is_optional,
+            }
+            for line in order.lines.all()
         ]
         return cls(order.seller, order, head=head, rows=rows)
 
@@ -266,7 +347,7 @@ class OrderLinesForm:
             number, _, code = rest.partition("-")
             if number in rows and (row := cls._row_of(seller, data, code)):
                 rows[number] = row | {"quantity": rows[number]["quantity"]}
-        head = {field: data.get(field, "") for field in ("customer", "reference", "version", "token", "customer_q")}
+        head = {field: data.get(field, "") for field in HEAD_FIELDS}
         form = cls(seller, order, head=head, rows=list(rows.values()))
         form.objection, form.removed = TOO_MANY if is_full else "", taken
         # After Remove the next line, or the last one when there is none.
@@ -303,7 +384,7 @@ class OrderLinesForm:
             return None
         plans = [plan for plan, _ in offered.plans(offer)]
         usual = next((plan for plan in ("P1Y:monthly", "P1M:monthly", "P1Y:annual") if plan in plans), plans[0] if plans else "")
-        return {"offer": offer.code, "plan": usual, "quantity": str(offer.min_quantity)}
+        return EMPTY_ROW | {"offer": offer.code, "plan": usual, "quantity": str(offer.min_quantity)}
 
     def is_valid(self) -> bool:
         """Validates everything at once, so that every problem shows at once."""
@@ -331,21 +412,26 @@ class OrderLinesForm:
         return False
 
     def inputs(self) -> list[LineInput]:
-        return [LineInput(line.price, line.cleaned_data["quantity"]) for line in self.lines if not line.is_empty and line.price]
+        return [self._input(line) for line in self.lines if not line.is_empty and line.price]
+
+    @staticmethod
+    def _input(line: LineForm) -> LineInput:
+        assert line.price, "A valid line has a price."
+        return LineInput(line.price, line.cleaned_data["quantity"], None, line.discount_typed, line.cleaned_data["is_optional"])
 
     # --- money, as typed so far
 
     def amounts(self) -> list["LineAmount | None"]:
         """What each line costs, in the order of `lines`; None for one that is not finished."""
         finished = [line for line in self.lines if self._is_finished(line)]
-        inputs = [LineInput(line.price, line.cleaned_data["quantity"]) for line in finished if line.price]
+        inputs = [self._input(line) for line in finished]
         if self.order and self.customer == self.order.customer:
             inputs = lifecycle.as_agreed(self.order, inputs)
         amounts = {line.prefix: self._amount(wanted) for line, wanted in zip(finished, inputs, strict=True)}
         return [amounts.get(line.prefix) for line in self.lines]
 
     def totals(self) -> Totals:
-        return totals((amount.priced for amount in self.amounts() if amount), self.currency)
+        return totals((amount.priced for amount in self.amounts() if amount and not amount.is_optional), self.currency)
 
     @property
     def unfinished(self) -> int:
@@ -357,10 +443,13 @@ class OrderLinesForm:
 
     def _amount(self, wanted: LineInput) -> "LineAmount":
         cycle = wanted.price.billing_cycle
-        each = unit_price(wanted.sold_by(self.seller), wanted.price.term, cycle, self.currency)
+        plan = (wanted.sold_by(self.seller), wanted.price.term, cycle, self.currency)
+        each = unit_price(*plan, wanted.discount)
         amount = each * wanted.quantity
+        taken_off = (unit_price(*plan) - each) * wanted.quantity
         rate = self.customer.tax_rate if self.customer else self.seller.tax_rate
-        return LineAmount(PricedLine(cycle, amount, tax(amount, rate, self.currency)), each, PER_LABELS[cycle])
+        priced = PricedLine(cycle, amount, tax(amount, rate, self.currency), taken_off)
+        return LineAmount(priced, each, PER_LABELS[cycle], wanted.is_optional)
 
     # --- add-ons
 
@@ -391,7 +480,10 @@ class OrderLinesForm:
         return [pair for form in (self.head, *self.lines) for pair in errors_of(form)]
 
 
-EMPTY_ROW = {"offer": "", "plan": "", "quantity": "1"}
+EMPTY_ROW = {"offer": "", "plan": "", "quantity": "1", "discount": "", "discount_kind": "percent", "is_optional": ""}
+HEAD_FIELDS = (
+    "customer", "reference", "version", "token", "customer_q", "recipients", "valid_until", "customer_note", "internal_note",
+)  # fmt: skip
 
 
 def place_for(seller: Seller, code: str) -> Place:
@@ -405,6 +497,7 @@ class LineAmount:
     priced: PricedLine
     unit: Decimal
     per: str
+    is_optional: bool
 
 
 def row_numbers(data: Any) -> list[int]:

@@ -72,7 +72,7 @@ def _made(request: SellerRequest, form: OrderLinesForm) -> tuple[Order, bool]:
     def work() -> str:
         token = head["token"] if request.POST.get("action") == AUTOSAVE else ""
         made.append(
-            lifecycle.create(head["customer"], form.inputs(), by=request.user, reference=head["reference"], token=token),
+            lifecycle.create(head["customer"], form.inputs(), by=request.user, reference=head["reference"], token=token, texts=form.head.texts()),
         )
         return made[0].number
 
@@ -207,6 +207,7 @@ def _write(request: SellerRequest, order: Order, form: OrderLinesForm) -> Order:
         token=head["token"],
         # An autosave that was sent before a button was pressed, and comes after it, changes nothing any more.
         keeps_editing=request.POST.get("action") == AUTOSAVE,
+        texts=form.head.texts(),
     )
 
 
