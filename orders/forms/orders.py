@@ -64,10 +64,18 @@ class OrderForm(forms.Form):
         error_messages={"invalid": "Write a day, for example 2026-12-31."},
     )
     customer_note = forms.CharField(
-        label="To the customer", max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text="Printed on the quote."
+        label="To the customer",
+        max_length=4000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Printed on the quote.",
     )
     internal_note = forms.CharField(
-        label="Internal", max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text="Never shown to the customer."
+        label="Internal",
+        max_length=4000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Never shown to the customer.",
     )
     version = forms.IntegerField(widget=forms.HiddenInput, initial=0, min_value=0, max_value=2**31 - 1)
     token = forms.CharField(widget=forms.HiddenInput, max_length=64)

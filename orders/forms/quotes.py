@@ -10,11 +10,18 @@ from orders.quote_document import Document
 from orders.quoting import LONGEST_MESSAGE
 
 
-def _words(label: str, *, longest: int, rows: int = 0, required: bool = True, say: str = "", hint: str = "", fill: str = "off") -> forms.CharField:
+def _words(
+    label: str, *, longest: int, rows: int = 0, required: bool = True, say: str = "", hint: str = "", fill: str = "off"
+) -> forms.CharField:
     attrs = {"autocomplete": fill} | ({"rows": rows} if rows else {})
     widget = forms.Textarea(attrs=attrs) if rows else forms.TextInput(attrs=attrs)
     return forms.CharField(
-        label=label, max_length=longest, required=required, widget=widget, help_text=hint, error_messages={"required": say or "Fill this in."}
+        label=label,
+        max_length=longest,
+        required=required,
+        widget=widget,
+        help_text=hint,
+        error_messages={"required": say or "Fill this in."},
     )
 
 
@@ -34,7 +41,9 @@ class AcceptForm(NamedForm):
     """The yes: name, role, the terms, and what exactly was displayed."""
 
     role = _words("Your role", longest=120, required=False, fill="organization-title")
-    agreed = forms.BooleanField(label="I accept this quote", error_messages={"required": "Tick that you accept, or decline the quote below."})
+    agreed = forms.BooleanField(
+        label="I accept this quote", error_messages={"required": "Tick that you accept, or decline the quote below."}
+    )
     content = forms.CharField(widget=forms.HiddenInput, max_length=64)
 
     def __init__(self, *args: Any, document: Document, **kwargs: Any) -> None:
@@ -96,7 +105,13 @@ class ExtendForm(forms.Form):
 class AnswerForm(forms.Form):
     """What the seller answers in the thread."""
 
-    text = _words("Your answer", longest=LONGEST_MESSAGE, rows=3, say="Write the answer first.", hint="The customer reads it at his link and gets a mail.")
+    text = _words(
+        "Your answer",
+        longest=LONGEST_MESSAGE,
+        rows=3,
+        say="Write the answer first.",
+        hint="The customer reads it at his link and gets a mail.",
+    )
 
 
 class AgreedForm(forms.Form):

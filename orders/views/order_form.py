@@ -72,7 +72,9 @@ def _made(request: SellerRequest, form: OrderLinesForm) -> tuple[Order, bool]:
     def work() -> str:
         token = head["token"] if request.POST.get("action") == AUTOSAVE else ""
         made.append(
-            lifecycle.create(head["customer"], form.inputs(), by=request.user, reference=head["reference"], token=token, texts=form.head.texts()),
+            lifecycle.create(
+                head["customer"], form.inputs(), by=request.user, reference=head["reference"], token=token, texts=form.head.texts()
+            ),
         )
         return made[0].number
 

@@ -52,7 +52,9 @@ def by_link(view: View) -> Callable[[HttpRequest, str], HttpResponse]:
 
 def _answer(request: HttpRequest, token: str, view: View) -> HttpResponse:
     if _is_too_much(request):
-        response = render(request, "quote/gone.html", {"title": "Too many requests", "text": "Wait a minute, then open the link again."}, status=429)
+        response = render(
+            request, "quote/gone.html", {"title": "Too many requests", "text": "Wait a minute, then open the link again."}, status=429
+        )
         response.headers["Retry-After"] = str(MINUTE)
         return response
     if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "none") not in SAME_SITE:
@@ -218,7 +220,9 @@ def _page(
         "accept_form": accept_form or AcceptForm(initial=names | {"content": link.revision.content_sha256}, document=document),
         "decline_form": decline_form or DeclineForm(prefix="no"),
         "ask_form": ask_form or AskForm(prefix="ask", document=document),
-        "base": request.path if request.resolver_match and request.resolver_match.url_name == "quote" else request.path.rsplit("/", 2)[0] + "/",
+        "base": request.path
+        if request.resolver_match and request.resolver_match.url_name == "quote"
+        else request.path.rsplit("/", 2)[0] + "/",
         "has_logo": bool(link.revision.order.seller.logo),
     }
     return render(request, "quote/page.html", context, status=status)

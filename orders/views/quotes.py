@@ -200,7 +200,11 @@ WORDS = {
     "withdraw": ("Withdraw quote", "It becomes a Draft again. The customer’s link says that it was withdrawn.", "Withdraw"),
     "extend": ("Extend quote", "Only the last day changes: the same revision, the same link.", "Extend"),
     "answer": ("Answer the customer", "He reads it beside the quote.", "Send answer"),
-    "agreed": ("The customer agreed", "For who agreed without the link. It is kept with the order; then you review and place it.", "Go on to review"),
+    "agreed": (
+        "The customer agreed",
+        "For who agreed without the link. It is kept with the order; then you review and place it.",
+        "Go on to review",
+    ),
     "approve": ("Approve below the floor", "It counts for these items and prices. When one changes, it is asked again.", "Approve"),
 }
 
