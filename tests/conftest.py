@@ -182,8 +182,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _epoch_as_before() -> Iterator[None]:
-    """What a test sent is rolled back: the file that outlives databases must not remember it (orders/epoch.py)."""
+def _epoch_as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is rolled back was not sent: the file that outlives databases must not remember it (orders/epoch.py).
+
+    What a test commits stays, for its module or until its database is put back, and the file with it.
+    """
+    has = set(request.fixturenames)
+    if "committed_db" in has or not (has & {"db", "world"} or request.node.get_closest_marker("django_db")):
+        yield
+        return
     file = product_settings.EPOCH_FILE
     before = file.read_bytes() if file.exists() else None
     yield
