@@ -11,6 +11,7 @@ Which to ask for:
   page, context, problems         a browser; any complaint of its console fails the test
 """
 
+import gc
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -22,7 +23,8 @@ import pytest
 import whitenoise.middleware
 from django.conf import settings as product_settings
 from django.core.management import call_command
-from django.test.utils import override_settings
+from django.template import Template
+from django.test.utils import _TestState, override_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
@@ -111,6 +113,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return f"{nodeid.partition('::')[0]} on {found[1]}" if found else nodeid
 
     return ByDatabase(config, log)
+
+
+@pytest.hookimpl
+def pytest_collection_finish() -> None:
+    """What has been imported stays until the end: nobody needs to look again and again whether it may go."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _templates_are_not_recorded(django_test_environment: None) -> Iterator[None]:
+    """Django's test environment keeps a copy of every context of every template. We read what a reader reads: the page."""
+    with patch.object(Template, "_render", _TestState.saved_data.template_render):
+        yield
 
 
 @pytest.fixture(scope="session")
