@@ -288,6 +288,30 @@ def test_where_copying_is_refused_the_words_are_selected(shop: Shop, new_context
     assert page.evaluate("getSelection().toString()") == "Take me."
 
 
+def test_a_row_that_comes_under_a_pointer_at_rest_does_not_take_the_place_of_the_card(shop: Shop, new_context: NewContext) -> None:
+    """A new row above moves the others down: whoever is about to press Retry would press it for another order."""
+    lower, upper = order_in(FAILED, shop.world), order_in(FAILED, shop.world)
+    page = page_of(shop.world.harbour.manager, shop.portal, new_context)
+    page.goto(f"{shop.url}/orders/")
+    badge(page, lower).click()
+    expect(card(page, lower)).to_be_visible()
+    here, above = badge(page, lower).bounding_box(), badge(page, upper).bounding_box()
+    assert here
+    assert above
+    page.evaluate("() => { window.over = 0; document.addEventListener('pointerover', () => { window.over += 1; }); }")
+    page.evaluate("height => { document.querySelector('table').style.marginBlockStart = `${height}px`; }", here["y"] - above["y"])
+    # The browser has noticed what is under the pointer now, and the time after which a card opens has passed.
+    page.evaluate("() => new Promise((done) => { const look = () => window.over ? done() : setTimeout(look, 20); look(); })")
+    page.wait_for_timeout(500)
+    expect(card(page, lower)).to_be_visible()
+    expect(card(page, upper)).to_be_hidden()
+    # As soon as the pointer moves, it is meant.
+    box = badge(page, upper).bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    expect(card(page, upper)).to_be_visible()
+
+
 def test_a_double_press_on_retry_is_one_retry(shop: Shop, new_context: NewContext) -> None:
     order = order_in(FAILED, shop.world)
     page = page_of(shop.world.harbour.manager, shop.portal, new_context)
