@@ -296,10 +296,10 @@ def test_without_colour_and_without_movement_statuses_are_told_apart(
     shop: Shop, new_context: NewContext, orders: dict[OrderStatus, Order]
 ) -> None:
     started = orders[OrderStatus.PROVISIONING_STARTED]
-    page = page_of(shop.world.harbour.manager, shop.portal, new_context)
+    page = page_of(shop.world.harbour.manager, shop.portal, new_context, reduced_motion="no-preference")
     page.goto(f"{shop.url}/orders/")
     assert badge(page, started).locator(".i").evaluate("icon => getComputedStyle(icon).animationName") == "spin"
-    page.emulate_media()
+    page.emulate_media(reduced_motion="reduce")
     running = """icon => icon.getAnimations().filter((animation) => animation.playState === "running").length"""
     page.wait_for_function(f"icon => ({running})(icon) === 0", arg=badge(page, started).locator(".i").element_handle())
     row(page, started).evaluate("row => row.classList.add('just-changed')")
