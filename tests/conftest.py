@@ -115,7 +115,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return ByDatabase(config, log)
 
 
-@pytest.hookimpl
 def pytest_collection_finish() -> None:
     """What has been imported stays until the end: nobody needs to look again and again whether it may go."""
     gc.collect()
