@@ -20,6 +20,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max
+from django.db.models.functions import Greatest
 
 from orders import clock
 from orders.models import AttemptState, Incident, OrderEvent, PortalEpoch, PurchaseAttempt
@@ -70,9 +71,10 @@ def is_reconciling() -> bool:
 
 def look_after() -> bool:
     """Compare database and file; begin to reconcile when a backup was restored. True when only questions may be asked now."""
-    row = _row()
     with _locked():
+        # The file first: what it counts was committed before, so that a database that is read later and knows less was restored.
         mark = _read()
+        row = _row()
         if mark is None and not row.sent:
             _write(Mark(row.epoch, 0, None))
         elif mark is None or mark.epoch != row.epoch or mark.sent > row.sent:
@@ -82,9 +84,8 @@ def look_after() -> bool:
 
 def declare_restored() -> None:
     """Somebody says that the database was restored, the file with it."""
-    row = _row()
     with _locked():
-        _begin(row, _read())
+        _begin(_row(), _read())
 
 
 def finish_when_looked() -> None:
@@ -124,17 +125,17 @@ def was_there_before_restore(attempt: PurchaseAttempt) -> bool:
 def _begin(row: PortalEpoch, mark: Mark | None) -> None:
     """Only questions from now on. The database first: a crash before the file is written begins again."""
     now, fresh = clock.now(), _new_epoch()
-    sent = max(row.sent, mark.sent if mark else 0)
     with transaction.atomic():
         known_until = OrderEvent.objects.aggregate(last=Max("at"))["last"]
         PortalEpoch.objects.filter(pk=row.pk).update(
             epoch=fresh,
-            sent=sent,
+            sent=Greatest(F("sent"), mark.sent if mark else 0),
             reconciling_since=now,
             restored_at=now,
             known_until=known_until or now,
             sent_until=(mark and mark.at) or now,
         )
+        sent = PortalEpoch.objects.values_list("sent", flat=True).get(pk=row.pk)
         doubtful = [AttemptState.PREPARED, AttemptState.SENDING, AttemptState.UNKNOWN]
         PurchaseAttempt.objects.filter(state__in=doubtful).update(must_look=True, next_action_at=now, woken_at=None)
         Incident.objects.get_or_create(

@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",  # its templates, for TemplatesSetting
     "axes",
     "django_fsm",
     "django_htmx",
@@ -123,6 +124,9 @@ TEMPLATES = [
         },
     }
 ]
+
+# Widgets are drawn by the templates of the portal where it has its own (templates/django/forms/), else by Django's.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- database -------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ Which to ask for:
   page, context, problems         a browser; any complaint of its console fails the test
 """
 
+import gc
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -22,7 +23,8 @@ import pytest
 import whitenoise.middleware
 from django.conf import settings as product_settings
 from django.core.management import call_command
-from django.test.utils import override_settings
+from django.template import Template
+from django.test.utils import _TestState, override_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
@@ -113,6 +115,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return ByDatabase(config, log)
 
 
+def pytest_collection_finish() -> None:
+    """What has been imported stays until the end: nobody needs to look again and again whether it may go."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _templates_are_not_recorded(django_test_environment: None) -> Iterator[None]:
+    """Django's test environment keeps a copy of every context of every template. We read what a reader reads: the page."""
+    with patch.object(Template, "_render", _TestState.saved_data.template_render):
+        yield
+
+
 @pytest.fixture(scope="session")
 def _built() -> Iterator[dict[str, Database]]:
     """The databases that this process has built; it goes from one to the other and back."""
@@ -182,8 +198,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _epoch_as_before() -> Iterator[None]:
-    """What a test sent is rolled back: the file that outlives databases must not remember it (orders/epoch.py)."""
+def _epoch_as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is rolled back was not sent: the file that outlives databases must not remember it (orders/epoch.py).
+
+    What a test commits stays, for its module or until its database is put back, and the file with it.
+    """
+    has = set(request.fixturenames)
+    if "committed_db" in has or not (has & {"db", "world"} or request.node.get_closest_marker("django_db")):
+        yield
+        return
     file = product_settings.EPOCH_FILE
     before = file.read_bytes() if file.exists() else None
     yield

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from orders import people, purchasing
+from orders import parking, people, purchasing
 from orders.failures import UNKNOWN
 from orders.models import (
     Customer,
@@ -228,6 +228,18 @@ def test_the_list_of_orders_is_filtered_by_section_status_and_vendor_and_searche
     assert one is not None
     assert numbers(q=one.number) == {one.number}
     assert numbers(q=busy.harbour.customer.domain) == those()
+
+
+@pytest.mark.django_db
+def test_parked_attempts_are_filtered_by_whether_somebody_decided(staff: Client, busy: World) -> None:
+    decided = order_in("provisioning_started", busy, at=busy.northwind).attempts.get()
+    purchasing.record_parked(claimed(decided), "Nobody knows.")
+    parking.was_not_bought(decided, by=busy.staff, evidence="A call with the vendor.", reason="The vendor has nothing.")
+
+    def shown(**query: str) -> int:
+        return len(HtmlPage(staff.get(address(ParkedAttempt, "changelist"), query)).all("th", class_="field-order_number"))
+
+    assert (shown(), shown(decided="no"), shown(decided="yes"), shown(decided="nonsense")) == (2, 1, 1, 2)
 
 
 @pytest.mark.django_db

@@ -1,5 +1,7 @@
 """What ends a doubt, and what does not: the catalogue's word, a look at the vendor, staff with evidence; never age, never a guess."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -340,6 +342,24 @@ def test_a_database_that_sent_something_and_has_no_file_beside_it_was_restored(w
 def test_a_new_database_begins_without_looking(world: World) -> None:
     assert not epoch.look_after()
     assert not epoch.look_after()
+
+
+def test_what_another_worker_sends_while_we_look_is_no_restored_backup(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """He commits and notes his number between any two of our steps; both workers' looks were taken for a backup once."""
+    assert not epoch.look_after()
+    locked = epoch._locked
+
+    @contextmanager
+    def after_somebody_else() -> Iterator[None]:
+        monkeypatch.setattr(epoch, "_locked", locked)
+        assert epoch.note(epoch.count_sent())
+        with locked():
+            yield
+
+    monkeypatch.setattr(epoch, "_locked", after_somebody_else)
+    assert not epoch.look_after()
+    assert epoch._locked is locked
+    assert not Incident.objects.exists()
 
 
 # --- what the account says of itself

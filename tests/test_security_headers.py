@@ -81,7 +81,7 @@ def everything(scene: Scene, actor: str) -> Iterator[str]:
                 "/orders/..%2f..%2fetc/", "//evil.example/", "/orders/?q=%22%3E%3Cscript%3E1%3C/script%3E", "/static/no-such-file.css")  # fmt: skip
 
 
-@pytest.mark.parametrize("actor", ["anonymous", "manager", "staff"])
+@pytest.mark.parametrize("actor", ["anonymous", "viewer", "manager", "staff", "former"])
 def test_every_page_carries_every_header_and_holds_nothing_inline(scene: Scene, actor: str) -> None:
     client, problems, pages = scene.client(actor), [], 0
     for path in everything(scene, actor):

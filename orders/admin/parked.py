@@ -4,8 +4,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -59,13 +61,26 @@ class VerdictForm(forms.Form):
             parking.was_not_bought(attempt, by=by, **words)
 
 
+class DecidedFilter(SimpleListFilter):
+    """Those that wait for a verdict, or those that got one."""
+
+    title = "verdict"
+    parameter_name = "decided"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Waiting"), ("yes", "Decided")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ParkedAttempt]) -> QuerySet[ParkedAttempt]:
+        return queryset.filter(parked_verdict__isnull=self.value() == "no") if self.value() in {"no", "yes"} else queryset
+
+
 @staff_page(ParkedAttempt)
 class ParkedAttemptAdmin(ReadOnlyAdmin):
     """Oldest first, undecided before decided; the permission is orders.decide_parked."""
 
     list_display = ("order_number", "since", "vendor", "why", "verdict")
     list_display_links = ("order_number",)
-    list_filter = ("vendor", ("parked_verdict", admin.EmptyFieldListFilter))
+    list_filter = (DecidedFilter, "vendor")
     list_select_related = ("order", "vendor", "parked_verdict")
     search_fields = ("order__number", "reference")
     search_help_text = "Order number or our reference"

@@ -93,7 +93,8 @@ def _autosave_new(request: SellerRequest, form: OrderLinesForm) -> HttpResponse:
     try:
         order, is_made_now = _made(request, form)
     except submissions.OtherContent:
-        return _sent_before(request, form, None)
+        # A button overtook it. Nobody waits for this answer, and whoever still types here hears the rest from the button.
+        return _page(request, form, state=SaveState.BY_BUTTON)
     except Refusal as refusal:
         form.head.add_error(None, str(refusal))
         return _page(request, form, state=SaveState.INCOMPLETE)

@@ -128,6 +128,11 @@
       else { field.removeAttribute("aria-invalid"); field.removeAttribute("aria-describedby"); }
     }
   });
+  /* Letters that come after the focus was set move what is below them: the reason comes into sight again with its field. */
+  addEventListener("load", async () => {
+    await document.fonts.ready;
+    if (document.activeElement?.matches('[aria-describedby~="fix-reason"]')) document.getElementById("fix-reason").scrollIntoView({ block: "nearest" });
+  });
   addEventListener("online", save);
   /* A button that was pressed before the script took it over came back as a page that shows what is not saved yet. */
   if (form.hasAttribute("data-typed")) addEventListener("load", save);

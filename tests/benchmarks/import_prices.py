@@ -100,6 +100,9 @@ def stream(path: Path, number: int, price: str) -> None:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(generated(number, price))
+        # Else the system writes the list to the disk half a minute later, and a commit of the import waits for it.
+        file.flush()
+        os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from tests.harness.databases import Database
-from tests.harness.portal import Portal
+from tests.harness.portal import PATIENT, Portal
 from tests.harness.sandbox import Sandbox
 from tests.harness.world import World, build
 from tests.harness.zygote import Zygote
@@ -30,7 +30,7 @@ def opened(database: Database, sandbox: Sandbox, zygote: Zygote, *, worker: bool
     """The portal on a committed world, beside an empty vendor."""
     with database.committed():
         sandbox.reset()
-        portal = Portal(settings.VAR_DIR, database, sandbox, zygote)
+        portal = Portal(settings.VAR_DIR, database, sandbox, zygote, **PATIENT)
         try:
             portal.start(worker=worker)
             yield Shop(portal, build(sandbox.url))

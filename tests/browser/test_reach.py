@@ -83,9 +83,7 @@ def examine(page: Page, name: str, answer: Response | None) -> list[str]:
     for width, height in ((1280, 900), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
         for scheme in ("light", "dark"):
-            # In the dark only colours are others, and they are the same on a phone.
-            if (width, scheme) == (390, "dark"):
-                continue
+            # In the dark only colours are others.
             rules = {"type": "tag", "values": TAGS} if scheme == "light" else {"type": "rule", "values": ["color-contrast"]}
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             page.evaluate(AT_REST)
@@ -121,8 +119,7 @@ def visit(page: Page, shop: Shop, path: str, status: int = 200) -> list[str]:
 
 @pytest.fixture
 def page(shop: Shop, new_context: NewContext) -> Page:
-    # Movement would be caught half way, in colours that are on no page.
-    return page_of(shop.world.harbour.manager, shop.portal, new_context, reduced_motion="reduce")
+    return page_of(shop.world.harbour.manager, shop.portal, new_context)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +132,7 @@ def orders(shop: Shop) -> dict[OrderStatus, Order]:
 
 def test_nothing_bars_the_way_before_one_is_signed_in(shop: Shop, new_context: NewContext, problems: Problems) -> None:
     problems.allow("status of (403|404|429|422|400)")
-    page = new_context(reduced_motion="reduce").new_page()
+    page = new_context().new_page()
     wrong = visit(page, shop, "/signin/")
     page.get_by_label("E-mail").fill("nobody@harbour.example")
     page.get_by_label("Password").fill("wrong")
@@ -143,7 +140,7 @@ def test_nothing_bars_the_way_before_one_is_signed_in(shop: Shop, new_context: N
     expect(page.get_by_role("alert").first).to_contain_text("don’t belong together")
     wrong += examine(page, "sign in, refused", None)
     nobody = User.objects.create_user("nemo@nowhere.example", PASSWORD, name="Nemo")
-    page = page_of(nobody, shop.portal, new_context, reduced_motion="reduce")
+    page = page_of(nobody, shop.portal, new_context)
     wrong += visit(page, shop, "/orders/", 403)
     assert not wrong, report(wrong)
 
@@ -165,7 +162,7 @@ def test_nothing_bars_the_way_in_the_lists(shop: Shop, page: Page, new_context: 
     page.locator("summary", has_text="Status").click()
     wrong += examine(page, "/orders/ with the status filter", None)
     wrong += visit(page, shop, "/orders/?q=nobody")
-    viewer = page_of(shop.world.northwind.viewer, shop.portal, new_context, reduced_motion="reduce")
+    viewer = page_of(shop.world.northwind.viewer, shop.portal, new_context)
     wrong += visit(viewer, shop, "/orders/")
     wrong += visit(viewer, shop, "/orders/historical/")
     assert not wrong, report(wrong)
@@ -238,11 +235,11 @@ def test_nothing_bars_the_way_in_the_settings_and_on_joining(shop: Shop, new_con
     harbour.seller.memberships.create(user=gone, role="viewer", is_active=False)
     people.invite(harbour.seller, f"{'long' * 15}@harbour.example", "viewer", by=harbour.admin)
     _, token = people.invite(harbour.seller, "nina@harbour.example", "viewer", by=harbour.admin)
-    page = page_of(harbour.admin, shop.portal, new_context, reduced_motion="reduce")
+    page = page_of(harbour.admin, shop.portal, new_context)
     wrong = []
     for path in ("/settings/", "/settings/people/", "/settings/tax/", f"/settings/people/{harbour.admin.membership.pk}/remove/"):
         wrong += visit(page, shop, path)
-    stranger = new_context(reduced_motion="reduce").new_page()
+    stranger = new_context().new_page()
     wrong += visit(stranger, shop, f"/join/{token}/")
     assert not wrong, report(wrong)
 
@@ -253,7 +250,7 @@ def test_nothing_bars_the_way_where_something_went_wrong(
     problems.allow("status of (403|404|409|400)")
     wrong = visit(page, shop, "/orders/SO-99999999/", 404)
     wrong += visit(page, shop, f"/orders/{orders[OrderStatus.COMPLETED].number}/edit/", 409)
-    viewer = page_of(shop.world.harbour.viewer, shop.portal, new_context, reduced_motion="reduce")
+    viewer = page_of(shop.world.harbour.viewer, shop.portal, new_context)
     wrong += visit(viewer, shop, "/orders/new/", 403)
     assert not wrong, report(wrong)
 
@@ -299,7 +296,7 @@ def test_without_colour_and_without_movement_statuses_are_told_apart(
     shop: Shop, new_context: NewContext, orders: dict[OrderStatus, Order]
 ) -> None:
     started = orders[OrderStatus.PROVISIONING_STARTED]
-    page = page_of(shop.world.harbour.manager, shop.portal, new_context)
+    page = page_of(shop.world.harbour.manager, shop.portal, new_context, reduced_motion="no-preference")
     page.goto(f"{shop.url}/orders/")
     assert badge(page, started).locator(".i").evaluate("icon => getComputedStyle(icon).animationName") == "spin"
     page.emulate_media(reduced_motion="reduce")

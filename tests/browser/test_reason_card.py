@@ -94,8 +94,9 @@ def test_a_card_that_the_pointer_leaves_closes(shop: Shop, new_context: NewConte
     card(page, failed).locator("header").hover()
     page.mouse.move(5, 5)
     expect(card(page, failed)).to_be_hidden()
-    # A pointer that only passes over opens nothing.
+    # A pointer that only passes over opens nothing. The time stands still meanwhile: how long the pass takes is ours to say.
     page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now() + 60_000"))
     page.evaluate("() => document.addEventListener('toggle', () => { window.toggled = true; }, true)")
     box = badge(page, failed).bounding_box()
     assert box
@@ -285,6 +286,30 @@ def test_where_copying_is_refused_the_words_are_selected(shop: Shop, new_context
     page.locator(".banner").get_by_role("button", name="Copy").click()
     expect(page.locator(".banner").get_by_role("button", name="Press Ctrl+C")).to_be_visible()
     assert page.evaluate("getSelection().toString()") == "Take me."
+
+
+def test_a_row_that_comes_under_a_pointer_at_rest_does_not_take_the_place_of_the_card(shop: Shop, new_context: NewContext) -> None:
+    """A new row above moves the others down: whoever is about to press Retry would press it for another order."""
+    lower, upper = order_in(FAILED, shop.world), order_in(FAILED, shop.world)
+    page = page_of(shop.world.harbour.manager, shop.portal, new_context)
+    page.goto(f"{shop.url}/orders/")
+    badge(page, lower).click()
+    expect(card(page, lower)).to_be_visible()
+    here, above = badge(page, lower).bounding_box(), badge(page, upper).bounding_box()
+    assert here
+    assert above
+    page.evaluate("() => { window.over = 0; document.addEventListener('pointerover', () => { window.over += 1; }); }")
+    page.evaluate("height => { document.querySelector('table').style.marginBlockStart = `${height}px`; }", here["y"] - above["y"])
+    # The browser has noticed what is under the pointer now, and the time after which a card opens has passed.
+    page.evaluate("() => new Promise((done) => { const look = () => window.over ? done() : setTimeout(look, 20); look(); })")
+    page.wait_for_timeout(500)
+    expect(card(page, lower)).to_be_visible()
+    expect(card(page, upper)).to_be_hidden()
+    # As soon as the pointer moves, it is meant.
+    box = badge(page, upper).bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    expect(card(page, upper)).to_be_visible()
 
 
 def test_a_double_press_on_retry_is_one_retry(shop: Shop, new_context: NewContext) -> None:

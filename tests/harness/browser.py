@@ -70,8 +70,12 @@ class Problems:
 
 
 def watched_context(browser: Browser, problems: Problems, **options: object) -> BrowserContext:
-    """A browser's own world (cookies, cache, size); what its pages complain about goes to `problems`."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
+    """A browser's own world (cookies, cache, size); what its pages complain about goes to `problems`.
+
+    Without movement: a card on its way is pressed where it no longer is, and has colours that are on no page.
+    """
+    own = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "reduced_motion": "reduce"}
+    context = browser.new_context(**{**own, **options})
     context.set_default_timeout(10_000)
     context.on("page", problems.watch)
     return context

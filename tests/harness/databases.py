@@ -147,7 +147,8 @@ def contents(*tables: str) -> dict[str, list[tuple[Any, ...]]]:
         for name in names:
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")
             # By name: a table that a migration rebuilt may have its columns in another order.
-            order = sorted(range(len(cursor.description)), key=lambda place: cursor.description[place][0])
+            columns = [column[0] for column in cursor.description]
+            order = sorted(range(len(columns)), key=columns.__getitem__)
             found[name] = sorted((tuple(_plain(row[place]) for place in order) for row in cursor), key=repr)
     return found
 

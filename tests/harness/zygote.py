@@ -50,7 +50,6 @@ LIBRARIES = [
     "publicsuffixlist",
     "python_ipware",
     "sqlparse",
-    "typst",
     "whitenoise",
 ]
 FIRST = ("gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "psycopg_pool", "psycopg")
@@ -98,7 +97,7 @@ class Zygote:
     def fork(self, command: Sequence[str], *, env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()) -> Forked:
         """Run `command`, which begins with this Python, as a process group of its own with its output in `log`."""
         assert command[0] == sys.executable
-        request = {"command": list(command[1:]), "env": dict(env), "log": str(log), "fds": list(pass_fds)}
+        request = {"command": list(command[1:]), "env": dict(env), "fds": list(pass_fds)}
         with log.open("ab") as file:
             socket.send_fds(self._socket, [json.dumps(request).encode()], [file.fileno(), *pass_fds])
         return Forked(int(self._socket.recv(64)))
@@ -130,6 +129,9 @@ def main(descriptor: int) -> None:
         if child == 0:
             requests.close()
             _become(request, descriptors)
+        # Here too, before anybody learns the number: whoever kills the group at once must find it.
+        with suppress(ProcessLookupError):
+            os.setpgid(child, child)
         requests.send(str(child).encode())
         for one in descriptors:
             os.close(one)

@@ -190,5 +190,8 @@ _CODE: set[CodeType] = set()
 
 
 def warm() -> None:
-    """Look at all the code now, in the parent, and not again in each child."""
+    """Look at all the code now, in the parent, and not again in each child; and let no child copy memory to look for garbage."""
     _our_code()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

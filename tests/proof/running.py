@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness.databases import Database
+from tests.harness.portal import PATIENT
 from tests.harness.processes import ROOT, die_with_parent, environment
-
-# Long enough that a slow machine ends no conversation by it; the clock's jumps pass it at once.
-TIMES = {"PURCHASE_DEADLINE_SECONDS": "20", "PURCHASE_LEASE_SECONDS": "30"}
 
 
 def proof(database: Database, var: Path, *arguments: str) -> dict[str, Any]:
@@ -20,7 +18,7 @@ def proof(database: Database, var: Path, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.proof", *arguments],
         cwd=ROOT,
-        env=environment(DATABASE_URL=_address(database, var), PORTAL_VAR=str(var), **TIMES),
+        env=environment(DATABASE_URL=_address(database, var), PORTAL_VAR=str(var), **PATIENT),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

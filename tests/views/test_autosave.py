@@ -44,7 +44,13 @@ def test_the_first_autosave_makes_the_order_and_a_repeat_whose_answer_was_lost_g
     assert Order.objects.get().lines.get().quantity == 10
     # And an autosave that was overtaken by the button changes nothing.
     before = state()
-    assert said(manager.post(NEW, autosave(world, lines_0_quantity="9"))) != "Saved"
+    late = manager.post(NEW, autosave(world, lines_0_quantity="9"))
+    assert (late.status_code, said(late)) == (200, "Not saved yet: use the buttons")
+    assert state() == before
+    # Whoever still has that page and presses its button is shown what was typed, to be saved as an order of its own.
+    late = manager.post(NEW, order_data(world, lines_0_quantity="9"))
+    assert late.status_code == 422
+    assert HtmlPage(late).says("sent before with other content")
     assert state() == before
 
 
