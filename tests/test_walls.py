@@ -323,13 +323,14 @@ def test_another_sellers_order_answers_byte_for_byte_as_a_missing_one_in_all_ten
             continue
         for method in METHODS:
             missing = likeness(ask(client, method, address.path(number=MISSING), data))
-            for status, order in scene.theirs(actor).items():
+            # What no address takes is turned away before anybody looks whose the object is: asked of one status.
+            for status, order in list(scene.theirs(actor).items())[: None if method in TAKEN else 1]:
                 theirs = likeness(ask(client, method, address.path(number=order.number), data))
                 compared += 1
                 if theirs != missing:
                     problems.append(f"{method} {address.name}, {status}: {theirs[0]} {theirs[1]} is not {missing[0]} {missing[1]}")
     assert not problems, "\n".join(problems)
-    assert compared >= 9 * 10 * len(METHODS)
+    assert compared >= 9 * 10 * len(TAKEN)
     assert state() == before
 
 
