@@ -3,9 +3,13 @@
 (() => {
   const form = document.getElementById("order-form");
   if (!form) return;
-  const AGAIN_MS = 5000, STOPPED_MS = 60000, CLICK_MS = 100;
+  const AGAIN_MS = 5000, STOPPED_MS = 60000, CLICK_MS = 100, SAVING = "Saving…";
   const autosave = () => document.getElementById("autosave");
-  const state = (text) => { const node = document.getElementById("save-state"); if (node) node.textContent = text; };
+  const state = (text) => {
+    const node = document.getElementById("save-state");
+    /* The same words again would be read aloud again. */
+    if (node && node.textContent !== text) node.textContent = text;
+  };
 
   /* A page that answered a button is gone from the browser's memory once it is left: Back asks for it anew instead of failing. */
   history.replaceState(history.state, "", location.href);
@@ -71,8 +75,10 @@
   /* --- saving */
   let edits = 0, sent = 0, timer = 0, left = false, pressing = false, missed = false;
   const save = () => autosave()?.dispatchEvent(new CustomEvent("portal:save"));
-  form.addEventListener("input", () => { edits += 1; });
-  form.addEventListener("change", () => { edits += 1; });
+  /* From the first letter on the page does not say any more that all is saved. */
+  const edited = () => { edits += 1; if (autosave()) state(SAVING); };
+  form.addEventListener("input", edited);
+  form.addEventListener("change", edited);
   /* A pressed button saves everything itself: nothing is sent after it, and no answer is taken that comes after it,
      until the page is seen again or the browser's way to the next page was stopped. */
   form.addEventListener("submit", (event) => {
@@ -96,19 +102,21 @@
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (left) { event.preventDefault(); return; }
-    if (event.target === autosave()) { sent = edits; state("Saving…"); }
+    if (event.target === autosave()) { sent = edits; state(SAVING); }
+    else if (event.detail.target?.id === "items") state(SAVING);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const target = event.target;
     clearTimeout(timer);
     if (target === autosave()) {
       if (event.detail.successful) {
-        if (sent === edits && event.detail.xhr.getResponseHeader("X-Saved") === "yes") document.dispatchEvent(new CustomEvent("portal:saved"));
+        if (sent !== edits) state(SAVING);
+        else if (event.detail.xhr.getResponseHeader("X-Saved") === "yes") document.dispatchEvent(new CustomEvent("portal:saved"));
       } else {
         state(`Not saved. ${event.detail.xhr.status ? "The portal could not answer" : "No connection"}; what you typed stays here and is sent again.`);
         timer = setTimeout(save, AGAIN_MS);
       }
-    }
+    } else if (event.detail.target?.id === "items" && !event.detail.successful) save();
   });
   /* What a button changed on the screen is saved like what was typed. */
   document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "items") save(); });

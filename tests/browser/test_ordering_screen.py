@@ -86,6 +86,7 @@ def test_a_customer_among_many_is_found_by_typing_and_an_add_on_goes_under_its_b
     saved(page)
     page.get_by_role("button", name="Archive", exact=True).click()
     expect(page.get_by_text(f"Add-on of {NORTHGATE}")).to_be_visible()
+    saved(page)
     page.get_by_role("button", name="Save and review").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Review and place")
     order = Order.objects.get()

@@ -8,6 +8,7 @@ flushing, which our triggers refuse by design, and never by switching them off.
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +140,17 @@ class PostgreSQL(Database):
         self._server.execute("DROP DATABASE IF EXISTS portal WITH (FORCE)", "ALTER DATABASE portal_backup RENAME TO portal")
 
 
-def contents(*tables: str) -> dict[str, list[tuple[Any, ...]]]:
+@cache
+def tables() -> tuple[str, ...]:
+    """The portal's tables and the queue's, the same in every database of a run."""
+    return tuple(sorted(name for name in connection.introspection.table_names() if name.startswith(("orders_", "django_tasks"))))
+
+
+def contents(*some: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of the tables, whole; all of the portal's and the queue's tables unless some are named."""
-    names = tables or sorted(name for name in connection.introspection.table_names() if name.startswith(("orders_", "django_tasks")))
     found = {}
     with connection.cursor() as cursor:
-        for name in names:
+        for name in some or tables():
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")
             # By name: a table that a migration rebuilt may have its columns in another order.
             columns = [column[0] for column in cursor.description]
