@@ -148,7 +148,7 @@ def record_agreement(order: Order, *, name: str, how: str, by: User) -> Order:
     end_links(order, Ended.ACCEPTED)
     order.status_note, order.needs_attention = ACCEPTED_WAITS, True
     save(order)
-    record(order, "agreement_recorded", by, revision=link.revision.number, name=name, how=how)
+    record(order, "agreement_recorded", by, revision=link.revision.number, agreed_by=name, how=how)
     return order
 
 

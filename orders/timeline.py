@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -64,6 +64,25 @@ def _rates(data: dict[str, Any]) -> str:
     return f"From {' and '.join(rates[:-1])} % to {rates[-1]} %, which is the customer’s rate now."
 
 
+def _extended(data: dict[str, Any]) -> str:
+    before, after = (formats.day(date.fromisoformat(data[name]), with_year=True) for name in ("before", "after"))
+    return f"From {before} to {after}."
+
+
+def _accepted(data: dict[str, Any]) -> str:
+    role = f" as {data['role']}" if data.get("role") else ""
+    chosen = len(data.get("chosen", []))
+    return f"Revision {data.get('revision', '')}{role}{f', with {chosen} optional items' if chosen else ''}."
+
+
+def _agreed(data: dict[str, Any]) -> str:
+    return f"{data.get('agreed_by', '')}: {data.get('how', '')}"
+
+
+def _left_out(data: dict[str, Any]) -> str:
+    return f"{', '.join(map(str, data.get('lines', [])))}."
+
+
 WORDINGS = {
     "created": Wording("Order created", lambda data: f"From {data['follow_up_of']}." if "follow_up_of" in data else "", glyph="plus"),
     "edited": Wording("Edited", glyph="edit"),
@@ -71,9 +90,18 @@ WORDINGS = {
     "retaxed": Wording("Tax changed", _rates, glyph="edit"),
     "kept_as_quote": Wording("Turned into a Draft", lambda data: "A Microsoft offer was added, which can’t be in Start.", glyph="st-draft"),
     "sent": Wording("Quote sent", lambda data: f"Revision {data.get('revision', '')}.", "info", "send"),
-    "revised": Wording("Quote taken back to revise it", glyph="edit"),
-    "withdrawn": Wording("Quote withdrawn", glyph="undo"),
-    "declined": Wording("Quote declined", tone="bad", glyph="x"),
+    "revised": Wording("Quote taken back to revise it", _reason(), glyph="edit"),
+    "withdrawn": Wording("Quote withdrawn", _reason(), glyph="undo"),
+    "extended": Wording("Quote’s last day changed", _extended, glyph="clock"),
+    "reminded": Wording("Customer reminded", lambda data: "The link went to the recipients again.", "info", "send"),
+    "link_replaced": Wording("New link made", lambda data: "The link before it leads to nothing any more.", glyph="copy"),
+    "answered": Wording("Customer answered to", lambda data: "The customer reads it at the quote’s link.", "info", "note"),
+    "change_asked": Wording("Customer asks for a change", lambda data: "What is asked for stands under the quote.", "warn", "note"),
+    "declined": Wording("Quote declined", _reason(), "bad", "x"),
+    "quote_accepted": Wording("Quote accepted", _accepted, "good", "check"),
+    "agreement_recorded": Wording("Agreement written down", _agreed, "good", "check"),
+    "placing_blocked": Wording("Could not be placed at once", lambda data: " ".join(map(str, data.get("why", []))), "warn", "st-errors"),
+    "options_left": Wording("Optional items left out", _left_out, glyph="edit"),
     "scheduled": Wording("Change scheduled", lambda data: f"For {data.get('on', '')}, {data.get('zone', '')}.", glyph="st-scheduled"),
     "fired": Wording("Date reached", lambda data: "The change was handed to the vendor.", "info", "st-scheduled"),
     "placed": Wording("Order placed", tone="info", glyph="send"),

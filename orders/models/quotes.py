@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -38,7 +38,8 @@ def content_hash(document: dict[str, object]) -> str:
 
 def end_of_day(on: date, zone: str) -> datetime:
     """The instant at which a quote that is valid until this day is not valid any more: midnight after it, in the seller's zone."""
-    return datetime.combine(on + timedelta(days=1), time(), ZoneInfo(zone))
+    # In UTC: a midnight that the clocks skip is equal to nothing in Python.
+    return datetime.combine(on + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 class QuoteLinkQuerySet(models.QuerySet["QuoteLink"]):

@@ -25,7 +25,6 @@ from orders.views.order_page import scoped
 from orders.views.quote_public import as_file
 from orders.views.refusals import conflict
 
-
 # --- before it is sent
 
 
