@@ -28,7 +28,7 @@ from orders.quote_document import ImpossibleChoice
 from orders.quoting import NotTaken, Signature
 
 # Of one address in a minute: more than a person needs, too few to try tokens or to fill a thread.
-READS, WRITES, MINUTE = 120, 20, 60
+READS, WRITES, MINUTE = 120, 60, 60
 SAME_SITE = {"same-origin", "none"}
 HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow, noarchive", "Cache-Control": "no-store, private"}
 
