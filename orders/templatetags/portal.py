@@ -1,6 +1,6 @@
 """Tags that draw: icons, money, times. None of them queries."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django import template
@@ -59,11 +59,11 @@ def age(instant: datetime) -> str:
 
 
 @register.filter
-def day(instant: datetime | None) -> str:
-    """“22 Nov”, with the year when it is another one; in the seller's zone and way of writing."""
+def day(instant: datetime | date | None) -> str:
+    """“22 Nov”, with the year when it is another one; in the seller's zone and way of writing. A date is a day already."""
     if instant is None:
         return ""
-    local = timezone.localtime(instant)
+    local = timezone.localtime(instant) if isinstance(instant, datetime) else instant
     return formats.day(local, with_year=local.year != timezone.localtime(clock.here()).year)
 
 

@@ -31,11 +31,11 @@ class QuotePanel:
 
 
 def quote_panel(request: SellerRequest, order: Order) -> QuotePanel | None:
-    """None for an order that was never sent as a quote. As many queries for one revision as for many, but for threads."""
+    """None for an order that was never sent as a quote. As many queries for one revision as for many."""
     link, may_write = order.quote_link, bool(permissions.can_write(request.membership))
     if link is None:
         return None
-    now, revisions = clock.now(), list(order.revisions.select_related("acceptance", "sent_by"))
+    now, revisions = clock.now(), list(order.revisions.select_related("acceptance", "sent_by").prefetch_related("messages"))
     before: list[QuoteRevision | None] = [*revisions[1:], None]
     shown = [
         RevisionShown(

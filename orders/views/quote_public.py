@@ -82,15 +82,15 @@ def _is_too_much(request: HttpRequest) -> bool:
 # --- reading
 
 
-@by_link
 @require_http_methods(["GET", "HEAD", "POST"])
+@by_link
 def quote(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     """The frozen revision. POST only shows the sums of other optional items, with all that was typed kept."""
     return _page(request, link)
 
 
-@by_link
 @require_safe
+@by_link
 def pdf(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     """The same as a file."""
     return pdf_of(link, _chosen(request, link))
@@ -106,8 +106,8 @@ def as_file(content: bytes, name: str) -> HttpResponse:
     return HttpResponse(content, content_type="application/pdf", headers={"Content-Disposition": f'inline; filename="{name}"'})
 
 
-@by_link
 @require_POST
+@by_link
 def opened(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     """Sent by the page's script after two seconds in view; a colleague of the seller who looks is no customer."""
     membership = getattr(request.user, "membership", None) if request.user.is_authenticated else None
@@ -120,8 +120,8 @@ def opened(request: HttpRequest, link: QuoteLink) -> HttpResponse:
 # --- answering
 
 
-@by_link
 @require_POST
+@by_link
 def accept(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     """The customer's yes to what was displayed."""
     form = AcceptForm(request.POST, document=link.revision.document)
@@ -138,8 +138,8 @@ def accept(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     return redirect(request.path.removesuffix("accept/"))
 
 
-@by_link
 @require_POST
+@by_link
 def decline(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     """The customer's no."""
     form = DeclineForm(request.POST, prefix="no")
@@ -152,8 +152,8 @@ def decline(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     return redirect(request.path.removesuffix("decline/"))
 
 
-@by_link
 @require_POST
+@by_link
 def ask(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     """The customer wants something changed. The quote stays as it is until the seller revises it."""
     form = AskForm(request.POST, prefix="ask", document=link.revision.document)
@@ -236,8 +236,8 @@ def thread(revision: QuoteRevision) -> list[QuoteMessage]:
     return found
 
 
-@by_link
 @require_safe
+@by_link
 def logo(request: HttpRequest, link: QuoteLink) -> HttpResponse:
     """The seller's logo, for who has the link."""
     content = logos.of(link.revision.order.seller.logo)
