@@ -16,10 +16,11 @@ from orders.models.accounts import MOST_RECIPIENTS
 from orders.money import CURRENCIES
 
 LONGEST_SHOWN = 80
+MOST_QUOTE_DAYS = 365
 PARTS = (
     ("Company", ("currency", "time_zone", "language")),
     ("Prices and tax", ("pricing", "markup_percent", "margin_floor_percent", "tax_rate")),
-    ("Quotes", ("terms", "looks_first")),
+    ("Quotes", ("quote_days", "colour", "terms", "looks_first")),
     ("Mail about failed orders", ("mails_creator", "mail_recipients")),
 )
 
@@ -38,6 +39,19 @@ class SettingsForm(forms.ModelForm[Seller]):
         label="Margin floor in percent",
         help_text="What is left of an order’s price after its cost. Only a seller admin can place an order below it, and says why.",
     )
+    quote_days = forms.IntegerField(
+        label="Valid for, in days",
+        min_value=1,
+        max_value=MOST_QUOTE_DAYS,
+        help_text="From the day a quote is sent, unless it names a last day itself.",
+        error_messages={"invalid": "Write a whole number of days."},
+    )
+    colour = forms.RegexField(
+        r"^#[0-9A-Fa-f]{6}$",
+        required=False,
+        help_text="Of your quotes, as #rrggbb. Empty: the portal’s own.",
+        error_messages={"invalid": "Write # and six digits or letters up to F, as in #1f5fae."},
+    )
     mail_recipients = forms.CharField(
         label="Also tell", required=False, widget=forms.Textarea(attrs={"rows": 4}), help_text="E-mail addresses, one a line."
     )
@@ -51,8 +65,8 @@ class SettingsForm(forms.ModelForm[Seller]):
             "mails_creator": "Tell whoever made the order, and whoever placed it",
         }
         help_texts: ClassVar[dict[str, str]] = {
-            "terms": "Kept for your quotes. Nothing shows them yet: quotes can’t be sent from the portal so far.",
-            "looks_first": "For quotes that a customer accepts: they wait until you place them. Quotes can’t be sent so far.",
+            "terms": "Under each quote; customers accept them with it. Quotes that were sent keep the terms they were sent with.",
+            "looks_first": "A quote that a customer accepts waits until you place it; else it is placed at once.",
             "mails_creator": "While they work here.",
         }
 

@@ -69,6 +69,7 @@ def test_what_is_set_is_kept_counts_at_once_and_says_who_set_it(admin: Client, w
         ("tax_rate", "101"), ("tax_rate", "1e1"), ("margin_floor_percent", "-1"), ("markup_percent", "many"), ("currency", "XQQ"),
         ("time_zone", "Mars/Base"), ("language", "tlh"), ("pricing", "free"), ("mail_recipients", "nobody"),
         ("mail_recipients", "\n".join(f"a{number}@harbour.example" for number in range(21))),
+        ("quote_days", "0"), ("quote_days", "366"), ("quote_days", "many"), ("colour", "red"), ("colour", "#12345"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved_or_lost(admin: Client, world: World, field: str, typed: str) -> None:
