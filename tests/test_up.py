@@ -136,9 +136,15 @@ def test_one_command_makes_everything_restarts_what_dies_keeps_its_data_and_leav
     assert "Demo data loaded" in up.output()
     assert not (up.var / "left.over").exists()
     assert (up.var / "secret.key").read_text() != secret
-    # Not even when it is killed does anything outlive it.
+    assert up.stop() == 0
+    assert up.processes() == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_survives_the_command(up: Up, signum: int) -> None:
+    up.start()
     assert len(up.processes()) >= 4
-    up.stop(signal.SIGKILL)
+    up.stop(signum)
     until(lambda: up.processes() == [], lambda: f"left: {up.processes()}")
 
 

@@ -82,6 +82,24 @@ def test_a_removed_item_comes_back_with_undo_and_the_keyboard_stays_in_the_list(
 
 
 @pytest.mark.appearance
+def test_the_page_says_that_all_is_saved_only_while_it_is(shop: Shop, new_context: NewContext) -> None:
+    world = shop.world
+    order = order_in(OrderStatus.DRAFT, world, world.line(quantity=5), world.line(world.premium_monthly, 6))
+    page = page_of(world.harbour.manager, shop.portal, new_context)
+    page.goto(f"{shop.url}/orders/{order.number}/edit/")
+    said = "document.getElementById('save-state').textContent"
+    # Read in the same breath: before anything can have been sent.
+    typing = f"field => {{ field.value = '9'; field.dispatchEvent(new Event('input', {{ bubbles: true }})); return {said}; }}"
+    assert page.get_by_role("group", name="Item 1").get_by_label("Quantity").evaluate(typing) == "Saving…"
+    saved(page)
+    assert [line.quantity for line in order.lines.all()] == [9, 6]
+    pressing = f"button => {{ button.click(); return {said}; }}"
+    assert page.get_by_role("button", name=f"Remove {NORTHGATE}").evaluate(pressing) == "Saving…"
+    saved(page)
+    assert [line.quantity for line in order.lines.all()] == [6]
+
+
+@pytest.mark.appearance
 def test_the_sum_and_the_button_are_always_in_sight_on_a_phone_and_no_name_is_cut_on_a_desk(shop: Shop, new_context: NewContext) -> None:
     world = shop.world
     order = order_in(OrderStatus.DRAFT, world)

@@ -10,8 +10,6 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.urls.resolvers import RegexPattern
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-# The methods that some address takes.
-TAKEN = ("GET", "HEAD", "POST")
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
