@@ -195,6 +195,16 @@ def edit(
     return order
 
 
+@transaction.atomic
+def keep_as_quote(order: Order, *, by: User) -> Order:
+    """Make a quote of a cart, so that it can be sent to the customer (product.md section 2)."""
+    order = lock(order)
+    order.keep_as_quote()
+    save(order)
+    record(order, "kept_as_quote", by, from_status=OrderStatus.START, by_hand=True)
+    return order
+
+
 def as_agreed(order: Order, lines: Iterable[LineInput]) -> list[LineInput]:
     """The lines with the prices that the order keeps: an offer, term and cycle that it has already costs what it cost.
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orders import clock, contacts, formats, money
+from orders import addons, clock, contacts, formats, money
 from orders.models import Order, OrderLine
 from orders.money import CYCLE_LABELS, PER_LABELS, TERM_LABELS
 
@@ -48,8 +48,14 @@ def freeze(order: Order, revision: int) -> Document:
         "reference": order.reference,
         "note": order.customer_note,
         "terms": seller.terms,
-        "lines": [_frozen(line) for line in order.lines.select_related("offer__vendor")],
+        "lines": [_frozen(line) for line in _each_under_its_base(order)],
     }
+
+
+def _each_under_its_base(order: Order) -> list[OrderLine]:
+    lines = list(order.lines.select_related("offer__vendor"))
+    at = {line.position: index for index, line in enumerate(lines)}
+    return [lines[index] for index in addons.in_order([at.get(line.base_position or 0) for line in lines])]
 
 
 def _frozen(line: OrderLine) -> dict[str, Any]:
@@ -58,6 +64,7 @@ def _frozen(line: OrderLine) -> dict[str, Any]:
         "base": line.base_position,
         "title": line.title,
         "code": line.offer.code,
+        "sku": line.offer.sku,
         "vendor": line.offer.vendor.name,
         "quantity": line.quantity,
         "term": line.term,
@@ -84,7 +91,8 @@ class Row:
     position: int
     title: str
     plan: str
-    code: str
+    sku: str
+    vendor: str
     quantity: str
     price: str
     per: str
@@ -189,7 +197,8 @@ def _row(line: dict[str, Any], currency: str, *, is_chosen: bool) -> Row:
         position=line["position"],
         title=line["title"],
         plan=f"{TERM_LABELS[line['term']]}, {CYCLE_LABELS[line['cycle']]}",
-        code=line["code"],
+        sku=line["sku"],
+        vendor=line["vendor"],
         quantity=formats.number(line["quantity"]),
         price=formats.money(Decimal(line["unit_price"]), currency),
         per=PER_LABELS[line["cycle"]],

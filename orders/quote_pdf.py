@@ -26,7 +26,7 @@ import typst
 from django.conf import settings
 from PIL import Image
 
-from orders import addons, formats, logos
+from orders import formats, logos
 from orders.quote_document import Row, Sheet
 
 log = logging.getLogger(__name__)
@@ -96,13 +96,11 @@ def _luminance(colour: str) -> float:
 
 
 def _nested(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Each add-on after its base and one `level` deeper."""
-    at = {row.position: index for index, row in enumerate(rows)}
-    ordered = [rows[index] for index in addons.in_order([at.get(row.base or 0) for row in rows])]
+    """Each add-on, which stands after its base, one `level` deeper."""
     levels: dict[int | None, int] = {}
-    for row in ordered:
+    for row in rows:
         levels[row.position] = levels.get(row.base, -1) + 1
-    return [asdict(row) | {"level": levels[row.position]} for row in ordered]
+    return [asdict(row) | {"level": levels[row.position]} for row in rows]
 
 
 def _cleaned(value: Any) -> Any:

@@ -83,12 +83,16 @@ def _left_out(data: dict[str, Any]) -> str:
     return f"{', '.join(map(str, data.get('lines', [])))}."
 
 
+def _why_no_cart(data: dict[str, Any]) -> str:
+    return "To be sent as a quote." if data.get("by_hand") else "A Microsoft offer was added, which can’t be in Start."
+
+
 WORDINGS = {
     "created": Wording("Order created", lambda data: f"From {data['follow_up_of']}." if "follow_up_of" in data else "", glyph="plus"),
     "edited": Wording("Edited", glyph="edit"),
     "repriced": Wording("Given today’s prices", lambda data: f"{len(data.get('lines', []))} of the items.", glyph="edit"),
     "retaxed": Wording("Tax changed", _rates, glyph="edit"),
-    "kept_as_quote": Wording("Turned into a Draft", lambda data: "A Microsoft offer was added, which can’t be in Start.", glyph="st-draft"),
+    "kept_as_quote": Wording("Turned into a Draft", _why_no_cart, glyph="st-draft"),
     "sent": Wording("Quote sent", lambda data: f"Revision {data.get('revision', '')}.", "info", "send"),
     "revised": Wording("Quote taken back to revise it", _reason(), glyph="edit"),
     "withdrawn": Wording("Quote withdrawn", _reason(), glyph="undo"),

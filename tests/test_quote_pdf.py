@@ -29,7 +29,8 @@ def row(position: int, title: str = "Microsoft 365 Business Premium", **changes:
         position=position,
         title=title,
         plan="1 year, monthly",
-        code=f"CFQ7TTC0LCHC:{position:04d}",
+        sku=f"CFQ7TTC0LCHC:{position:04d}",
+        vendor="Microsoft",
         quantity="1,120",
         price=f"€{N}18.60",
         per="per month",
@@ -145,11 +146,11 @@ def test_text_from_outside_is_never_markup_or_code(hostile: str) -> None:
         SHEET,
         number=hostile, revision=f"r{hostile}", seller=f"s{hostile}", customer=(f"c{hostile}",), facts=((f"f{hostile}", f"v{hostile}"),),
         note=f"n{hostile}\n\n{hostile}", terms=f"t{hostile}\n{hostile}", tax_note=f"x{hostile}", sums=(Sum(f"l{hostile}", f"a{hostile}"),),
-        rows=(row(1, f"w{hostile}", plan=f"p{hostile}", code=f"k{hostile}", quantity=f"q{hostile}", price=f"e{hostile}", per=f"y{hostile}", discount=f"d{hostile}", amount=f"m{hostile}"),),
+        rows=(row(1, f"w{hostile}", plan=f"p{hostile}", sku=f"k{hostile}", vendor=f"z{hostile}", quantity=f"q{hostile}", price=f"e{hostile}", per=f"y{hostile}", discount=f"d{hostile}", amount=f"m{hostile}"),),
     )  # fmt: skip
     made = pdf(sheet, logo=None)
     found = text(made)
-    assert [one for one in "rscfvntxlawpkqeydm" if squeezed(f"{one}{hostile}") not in found] == []
+    assert [one for one in "rscfvntxlawpkqeydmz" if squeezed(f"{one}{hostile}") not in found] == []
     assert squeezed(f"Quote {hostile}") in found
     assert is_accessible(made)
 
@@ -164,7 +165,7 @@ def test_what_is_optional_says_so_and_whether_it_counts() -> None:
 
 
 def test_an_add_on_stands_indented_under_its_base() -> None:
-    made = pdf(replace(SHEET, rows=(row(1, "Baseone"), row(2, "Basetwo"), row(3, "Under", base=1), row(4, "Deeper", base=3))), logo=None)
+    made = pdf(replace(SHEET, rows=(row(1, "Baseone"), row(3, "Under", base=1), row(4, "Deeper", base=3), row(2, "Basetwo"))), logo=None)
     assert re.findall("Baseone|Basetwo|Under|Deeper", text(made)) == ["Baseone", "Under", "Deeper", "Basetwo"]
     assert left_edge(made, "Baseone") == pytest.approx(left_edge(made, "Basetwo"), abs=1)
     assert left_edge(made, "Baseone") + 10 < left_edge(made, "Under") < left_edge(made, "Deeper") - 10
@@ -181,7 +182,7 @@ def test_each_page_has_its_number_the_columns_names_and_whole_rows() -> None:
         assert squeezed("SO-10476 · Revision 2 · Harbour Cloud Ltd") in page
         assert page.count("Quantity") == bool("Productnumber" in page)
     for line in SIXTY.rows:
-        [page] = [page for page in found if squeezed(line.code) in page]
+        [page] = [page for page in found if squeezed(line.sku) in page]
         assert squeezed(line.title) in page
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from orders import clock as portal_clock
-from orders import lifecycle, quoting, timeline
+from orders import lifecycle, quote_document, quoting, timeline
 from orders.lifecycle import Refusal
 from orders.models import Notice, Order, Price, QuoteAcceptance, QuoteLink, QuoteMessage, QuoteRevision, Seller
 from orders.models.quotes import content_hash, end_of_day
@@ -58,6 +58,13 @@ def test_sending_freezes_what_is_sold_and_nothing_of_what_it_costs(quote: Order)
         assert secret not in text
     line = quote.lines.get()
     assert str(line.term_cost) not in text
+
+
+def test_an_add_on_is_frozen_after_its_base(world: World) -> None:
+    order = order_in(OrderStatus.DRAFT, world, world.line(world.premium_monthly), world.line(world.premium_monthly), world.line(world.premium_monthly))
+    order.lines.filter(position=3).update(base_position=1)
+    document = quote_document.freeze(again(order), 1)
+    assert [(line["position"], line["base"]) for line in document["lines"]] == [(1, None), (3, 1), (2, None)]
 
 
 def test_a_revision_and_an_acceptance_and_a_message_are_never_changed(quote: Order) -> None:

@@ -1,7 +1,6 @@
 """The order form: a customer, a reference and lines of an offer, a plan and a quantity."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
@@ -12,20 +11,23 @@ from django.db.models import Exists, OuterRef, Q
 
 from orders import addons, contacts, formats, lifecycle
 from orders.catalogue import Place, place_of, prices_at
+from orders.forms.offered import Offered, plan_words
+from orders.forms.row_edits import MAX_LINES, RowEdits
 from orders.lifecycle import LineInput, QuoteTexts
+from orders.margins import AgainstFloor, most_discount
 from orders.models import Customer, DiscountKind, Offer, Order, Price, Seller
 from orders.models.accounts import MOST_RECIPIENTS
+from orders.models.orders import Margin
 from orders.money import (
     CYCLE_LABELS,
-    CYCLE_MONTHS,
     MOST,
     PER_LABELS,
     TERM_LABELS,
-    TERM_MONTHS,
     TOO_MUCH,
     Discount,
     PricedLine,
     Totals,
+    periods_in_term,
     tax,
     totals,
     unit_price,
@@ -33,16 +35,10 @@ from orders.money import (
 from orders.paging import words
 from orders.search import matching_customers
 
-MAX_LINES = 50
 MAX_QUANTITY = 10_000_000
-TOO_MANY = f"An order holds at most {MAX_LINES} items. Remove one, or make a second order."
 ROW = re.compile(r"lines-(0|[1-9][0-9]{0,5})-(?:offer|plan|quantity|discount|discount_kind|is_optional)")
 # With more customers than the first there is a field to search them; of what matches so many are offered.
 SEARCHED_FROM, CUSTOMERS_OFFERED = 20, 50
-
-
-def plan_words(term: str, cycle: str) -> str:
-    return f"{TERM_LABELS[term]}, {CYCLE_LABELS[cycle]}"
 
 
 class OrderForm(forms.Form):
@@ -84,6 +80,7 @@ class OrderForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.q = words(q)
         field: Any = self.fields["customer"]
+        self.fields["valid_until"].help_text = f"If you name no day: {seller.quote_days} days from when it is sent."
         mine = Q(pk=order.customer_id) if order else Q()
         field.queryset = Customer.objects.for_seller(seller).filter(mine | Q(is_archived=False)).order_by("name", "id")
         field.label_from_instance = lambda customer: f"{customer.name} ({customer.domain})"
@@ -136,32 +133,6 @@ class WholeNumberField(forms.IntegerField):
         if text and not (digits.isascii() and digits.isdecimal()):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(text)
-
-
-class Offered:
-    """The offers that a form names, with their prices where its customer is: two queries, however many lines there are."""
-
-    def __init__(self, place: Place, codes: Iterable[str]) -> None:
-        self.place = place
-        named = Offer.objects.select_related("vendor").prefetch_related("bases")
-        self._offers = {offer.code: offer for offer in named.filter(code__in={code for code in codes if "\0" not in code})}
-        prices = prices_at(place).filter(offer__in=self._offers.values())
-        self._prices = {(price.offer_id, f"{price.term}:{price.billing_cycle}"): price for price in prices}
-        by_pk = {offer.pk: offer for offer in self._offers.values()}
-        for price in self._prices.values():
-            price.offer = by_pk[price.offer_id]
-
-    def offer(self, code: str) -> Offer | None:
-        return self._offers.get(code)
-
-    def price(self, offer: Offer, plan: str) -> Price | None:
-        return self._prices.get((offer.pk, plan))
-
-    def plans(self, offer: Offer) -> list[tuple[str, str]]:
-        """Value and words of each plan, short terms first."""
-        mine = [price for (pk, _), price in self._prices.items() if pk == offer.pk]
-        mine.sort(key=lambda price: (TERM_MONTHS.get(price.term, 0), CYCLE_MONTHS.get(price.billing_cycle, 0)))
-        return [(f"{price.term}:{price.billing_cycle}", plan_words(price.term, price.billing_cycle)) for price in mine]
 
 
 class LineForm(forms.Form):
@@ -261,15 +232,6 @@ class LineForm(forms.Form):
         return not self.cleaned_data.get("offer")
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The line that Remove took away, as it was typed and where it stood, so that it can be put back."""
-
-    at: int
-    title: str
-    row: dict[str, str]
-
-
 class OrderLinesForm:
     """The whole screen: OrderForm and any number of LineForms, numbered lines-0-…, lines-1-… .
 
@@ -280,10 +242,8 @@ class OrderLinesForm:
         self, seller: Seller, order: Order | None, *, data: Any = None, head: dict[str, Any] | None = None, rows: Any = None
     ) -> None:
         self.seller, self.order, self.data = seller, order, data
-        # What a button that saves nothing did: the line it took away, the one to look at now, and why it did nothing.
-        self.removed: Removed | None = None
-        self.focused: int | None = None
-        self.objection = ""
+        # What a button that saves nothing did.
+        self.edits: RowEdits | None = None
         typed = (data if data is not None else head) or {}
         self.head = OrderForm(data, initial=head, seller=seller, order=order, q=typed.get("customer_q", ""))
         code = data.get("customer", "") if data is not None else (head or {}).get("customer", "")
@@ -336,63 +296,12 @@ class OrderLinesForm:
 
     @classmethod
     def draft(cls, seller: Seller, order: Order | None, data: Any, action: str) -> Self:
-        """The form as it was typed so far, not validated, after a button that saves nothing: add, replace, remove, search.
-
-        `action` is "add-CODE", "replace-N-CODE", "remove-line-N" or "undo-remove"; what it names and we do not know changes
-        nothing.
-        """
-        rows = {str(number): {field: data.get(f"lines-{number}-{field}", "") for field in EMPTY_ROW} for number in row_numbers(data)}
-        verb, _, rest = action.partition("-")
-        is_full = verb in {"add", "undo"} and len(rows) >= MAX_LINES
-        at, taken = None, None
-        if verb == "remove":
-            at, taken = cls._take(rows, rest.removeprefix("line-"))
-        elif verb == "undo" and not is_full:
-            rows, at = cls._put_back(rows, data)
-        elif verb == "add" and not is_full and (row := cls._row_of(seller, data, rest)):
-            at, rows["new"] = len(rows), row
-        elif verb == "replace":
-            number, _, code = rest.partition("-")
-            if number in rows and (row := cls._row_of(seller, data, code)):
-                rows[number] = row | {"quantity": rows[number]["quantity"]}
-        head = {field: data.get(field, "") for field in HEAD_FIELDS}
-        form = cls(seller, order, head=head, rows=list(rows.values()))
-        form.objection, form.removed = TOO_MANY if is_full else "", taken
-        # After Remove the next line, or the last one when there is none.
-        form.focused = min(at, len(rows) - 1) if at is not None and rows else None
+        """The form as it was typed so far, not validated, after a button that saves nothing (row_edits.py)."""
+        edits = RowEdits(place_for(seller, str(data.get("customer", ""))), data, row_numbers(data))
+        edits.apply(action)
+        form = cls(seller, order, head={field: data.get(field, "") for field in HEAD_FIELDS}, rows=edits.rows)
+        form.edits = edits
         return form
-
-    @staticmethod
-    def _take(rows: dict[str, dict[str, str]], number: str) -> tuple[int | None, Removed | None]:
-        """Take the row of this number away; where it stood, and what is needed to put it back."""
-        if number not in rows:
-            return None, None
-        at, row = list(rows).index(number), rows.pop(number)
-        offer = None if "\0" in row["offer"] else Offer.objects.filter(code=row["offer"]).first()
-        return at, Removed(at, offer.title if offer else "the item", row)
-
-    @staticmethod
-    def _put_back(rows: dict[str, dict[str, str]], data: Any) -> tuple[dict[str, dict[str, str]], int | None]:
-        """The rows with the one that Remove took away where it was, and its index."""
-        row = {field: data.get(f"removed_{field}", "") for field in EMPTY_ROW}
-        where = data.get("removed_at", "")
-        if not row["offer"] or not (where.isascii() and where.isdecimal()):
-            return rows, None
-        at = min(int(where[:4]), len(rows))
-        before, after = list(rows.items())[:at], list(rows.items())[at:]
-        return dict([*before, ("back", row), *after]), at
-
-    @staticmethod
-    def _row_of(seller: Seller, data: Any, code: str) -> dict[str, str] | None:
-        """A new line of this offer, if there is one: the plan that most people buy, and as many as must be bought at least."""
-        place = place_for(seller, str(data.get("customer", "")))
-        offered = Offered(place, [code])
-        offer = offered.offer(code)
-        if offer is None:
-            return None
-        plans = [plan for plan, _ in offered.plans(offer)]
-        usual = next((plan for plan in ("P1Y:monthly", "P1M:monthly", "P1Y:annual") if plan in plans), plans[0] if plans else "")
-        return EMPTY_ROW | {"offer": offer.code, "plan": usual, "quantity": str(offer.min_quantity)}
 
     def is_valid(self) -> bool:
         """Validates everything at once, so that every problem shows at once."""
@@ -451,13 +360,26 @@ class OrderLinesForm:
 
     def _amount(self, wanted: LineInput) -> "LineAmount":
         cycle = wanted.price.billing_cycle
-        plan = (wanted.sold_by(self.seller), wanted.price.term, cycle, self.currency)
+        term_price = wanted.sold_by(self.seller)
+        plan = (term_price, wanted.price.term, cycle, self.currency)
         each = unit_price(*plan, wanted.discount)
         amount = each * wanted.quantity
         taken_off = (unit_price(*plan) - each) * wanted.quantity
         rate = self.customer.tax_rate if self.customer else self.seller.tax_rate
         priced = PricedLine(cycle, amount, tax(amount, rate, self.currency), taken_off)
-        return LineAmount(priced, each, PER_LABELS[cycle], wanted.is_optional)
+        sold = Decimal(0) if cycle == "none" else wanted.discount.off(term_price, periods_in_term(wanted.price.term, cycle))
+        margin = Margin(sold * wanted.quantity, wanted.price.term_cost * wanted.quantity)
+        most = most_discount(term_price, wanted.price.term_cost, self.floor) if wanted.discount.is_percent else None
+        return LineAmount(priced, each, PER_LABELS[cycle], wanted.is_optional, AgainstFloor(margin, self.floor), most)
+
+    @property
+    def floor(self) -> Decimal:
+        return Decimal(self.seller.margin_floor_percent)
+
+    def margin(self) -> AgainstFloor:
+        """Of all that is ordered whatever the customer chooses."""
+        firm = [amount.margin.margin for amount in self.amounts() if amount and not amount.is_optional]
+        return AgainstFloor(Margin(sum((one.price for one in firm), Decimal(0)), sum((one.cost for one in firm), Decimal(0))), self.floor)
 
     # --- add-ons
 
@@ -488,7 +410,6 @@ class OrderLinesForm:
         return [pair for form in (self.head, *self.lines) for pair in errors_of(form)]
 
 
-EMPTY_ROW = {"offer": "", "plan": "", "quantity": "1", "discount": "", "discount_kind": "percent", "is_optional": ""}
 HEAD_FIELDS = (
     "customer", "reference", "version", "token", "customer_q", "recipients", "valid_until", "customer_note", "internal_note",
 )  # fmt: skip
@@ -502,10 +423,14 @@ def place_for(seller: Seller, code: str) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class LineAmount:
+    """What a line costs and leaves. `most_discount` is the percentage that would still leave the floor, if one would."""
+
     priced: PricedLine
     unit: Decimal
     per: str
     is_optional: bool
+    margin: AgainstFloor
+    most_discount: Decimal | None
 
 
 def row_numbers(data: Any) -> list[int]:

@@ -243,9 +243,9 @@ class Order(SafeRefresh):
 
     # --- transitions: all the edges there are (product.md section 2); none leaves a historical status, none has source "*"
 
-    @transition(status, source=OrderStatus.START, target=OrderStatus.DRAFT, conditions=[refuses_start])
+    @transition(status, source=OrderStatus.START, target=OrderStatus.DRAFT)
     def keep_as_quote(self) -> None:
-        """By itself, when a line is added that Start refuses."""
+        """The seller makes a quote of a cart; by itself, when a line is added that Start refuses."""
 
     @transition(status, source=OrderStatus.DRAFT, target=OrderStatus.QUOTE_SENT, conditions=[has_lines])
     def send(self) -> None:

@@ -14,6 +14,7 @@ from orders import addons, checklist, lifecycle, permissions, submissions
 from orders.catalogue import Filters, apply
 from orders.checklist import Wanted
 from orders.failures import Catalogue, Explanation, why_not_retry
+from orders.forms import row_edits
 from orders.forms.customers import CustomerForm, StaleCustomer
 from orders.forms.orders import LineAmount, LineForm, OrderLinesForm, errors_of
 from orders.lifecycle import Refusal, StaleVersion
@@ -28,6 +29,8 @@ from orders.views.refusals import conflict
 
 AUTOSAVE = "autosave"
 NOW_DRAFT = "This order is a Draft now: a Microsoft offer can’t be in Start. Nothing you typed was lost."
+# Where a button leads that saves and does not only save.
+AFTER_SAVE = {"review": "orders:order-place", "send": "orders:order-send", "preview": "orders:order-preview"}
 # Of what matches, how many are looked at, so that what can be bought comes first, and how many are shown.
 SEARCHED, HITS = 40, 8
 
@@ -60,9 +63,9 @@ def _save_new(request: SellerRequest, form: OrderLinesForm) -> str:
     """Make the order, or go on with the one that an autosave of this form made a moment ago; returns where to go."""
     order, is_made_now = _made(request, form)
     if not is_made_now:
-        _write(request, order, form)
-    page = "orders:order-place" if request.POST.get("action") == "review" else "orders:order-detail"
-    return reverse(page, args=[order.number])
+        order = _write(request, order, form)
+    _make_quote(request, order)
+    return reverse(AFTER_SAVE.get(request.POST.get("action", ""), "orders:order-detail"), args=[order.number])
 
 
 def _made(request: SellerRequest, form: OrderLinesForm) -> tuple[Order, bool]:
@@ -177,15 +180,22 @@ def _save(request: SellerRequest, order: Order, form: OrderLinesForm, customer_f
             customer_form.save_for()
         if order.status == OrderStatus.START and saved.status == OrderStatus.DRAFT:
             messages.warning(request, NOW_DRAFT)
+        _make_quote(request, saved)
         if request.POST.get("action") == "retry":
             _refuse_retry(request, saved)
             lifecycle.retry(saved, by=request.user)
             messages.success(request, f"Order {order.number} goes to the vendor again.")
             return reverse("orders:order-detail", args=[order.number])
-    if request.POST.get("action") == "review":
-        return reverse("orders:order-place", args=[order.number])
+    if page := AFTER_SAVE.get(request.POST.get("action", "")):
+        return reverse(page, args=[order.number])
     messages.success(request, f"Order {order.number} saved.")
     return reverse("orders:order-detail", args=[order.number])
+
+
+def _make_quote(request: SellerRequest, order: Order) -> None:
+    """Who sends a cart to the customer makes a quote of it."""
+    if request.POST.get("action") == "send" and order.status == OrderStatus.START:
+        lifecycle.keep_as_quote(order, by=request.user)
 
 
 def _refuse_retry(request: SellerRequest, order: Order) -> None:
@@ -241,8 +251,8 @@ def _sent_before(
 
 
 def _only_shows(action: str) -> bool:
-    """Is this a button that saves nothing: search, add, replace, remove and its undo, sums?"""
-    return action in {"search", "customers", "totals"} or action.startswith(("add-", "replace-", "remove-line-", "undo-remove"))
+    """Is this a button that saves nothing: search, sums, and what it does to rows?"""
+    return action in {"search", "customers", "totals"} or action.startswith(row_edits.VERBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +300,18 @@ class SaveState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the form with its money, the title of its base if it is an add-on, and what can be added under it."""
+    """One line of the form with its money, the title of its base if it is an add-on, and what can be added under it.
+
+    `focus` is the button, up or down, that was pressed and keeps the focus.
+    """
 
     form: LineForm
     amount: LineAmount | None
     base: str
     addons: list[Offer]
+    can_up: bool
+    can_down: bool
+    focus: str
 
 
 def _rows(form: OrderLinesForm, amounts: list[LineAmount | None], *, with_addons: bool) -> list[Row]:
@@ -305,8 +321,18 @@ def _rows(form: OrderLinesForm, amounts: list[LineAmount | None], *, with_addons
         line, above = form.lines[index], form.lines[at].chosen if (at := base[index]) is not None else None
         # Two lines of one offer: what can be added is said once.
         more = offered.pop(line.chosen.pk, []) if line.chosen else []
-        rows.append(Row(line, amounts[index], above.title if above else "", more))
+        beside = row_edits.siblings(base, index)
+        can_up, can_down = beside[0] != index, beside[-1] != index
+        focus = _kept_focus(form, index, can_up=can_up, can_down=can_down)
+        rows.append(Row(line, amounts[index], above.title if above else "", more, can_up, can_down, focus))
     return rows
+
+
+def _kept_focus(form: OrderLinesForm, index: int, *, can_up: bool, can_down: bool) -> str:
+    """At an end of the list there is only the other button."""
+    if form.edits is None or not form.edits.moved or form.edits.focused != index:
+        return ""
+    return {"up": "up" if can_up else "down", "down": "down" if can_down else "up"}[form.edits.moved]
 
 
 def _page(
@@ -350,7 +376,13 @@ def _page(
         "version": order.version if order and state is SaveState.SAVED else form.head["version"].value(),
         "token": token or form.head["token"].value(),
         "is_typed": is_typed,
-        "focus_search": is_typed and form.focused is None,
+        "edits": form.edits,
+        "focus_search": is_typed and (form.edits is None or form.edits.focused is None) and action != "paste",
+        "focus_paste": action == "paste" and form.edits is not None and bool(form.edits.unknown),
+        "margin": priced.margin(),
+        "is_quote": order is not None and order.status == OrderStatus.DRAFT and order.kind == Order.Kind.NEW,
+        "may_send": order is None or (order.status in {OrderStatus.START, OrderStatus.DRAFT} and order.kind == Order.Kind.NEW),
+        "revision": order.revisions.count() + 1 if order and order.status == OrderStatus.DRAFT else 0,
         "unfinished": priced.unfinished,
         "has_sum": not priced.lines or priced.unfinished < len(priced.lines),
         "checks": checklist.checks(form.customer, _wanted(priced), order),
@@ -410,8 +442,8 @@ def _priced(request: SellerRequest, form: OrderLinesForm, order: Order | None) -
 
 def _focus_on_line(form: OrderLinesForm) -> None:
     """After Add, Remove and Undo: the quantity of the line to look at. The search field takes the focus in the template for all else."""
-    if form.focused is not None:
-        form.lines[form.focused].fields["quantity"].widget.attrs["autofocus"] = True
+    if form.edits and form.edits.focused is not None and not form.edits.moved:
+        form.lines[form.edits.focused].fields["quantity"].widget.attrs["autofocus"] = True
 
 
 def _first_wrong(form: OrderLinesForm, customer_form: CustomerForm | None) -> str:

@@ -26,7 +26,10 @@ PLACES = {
 
 # What a transition is called for people, where its name is not the word, and what it says of itself.
 VERBS = {
-    "keep_as_quote": ("keep as quote", "An item is added that can’t be in a cart, such as a Microsoft offer."),
+    "keep_as_quote": (
+        "keep as quote",
+        "The seller sends it as a quote, or adds an item that can’t be in a cart, such as a Microsoft offer.",
+    ),
     "send": ("send", "A revision goes to the customer."),
     "revise": ("revise", "You work on the next revision."),
     "withdraw": ("withdraw", "You take the quote back."),

@@ -124,8 +124,8 @@
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const node = autosave();
     if (event.target !== node) return;
-    const fixed = node.getAttribute("hx-select-oob").split(",").filter((one) => !/^#(amount|said)-/.test(one));
-    node.setAttribute("hx-select-oob", [...fixed, ...[...form.querySelectorAll('[id^="amount-"], [data-said]')].map((one) => `#${one.id}`)].join(","));
+    const fixed = node.getAttribute("hx-select-oob").split(",").filter((one) => !/^#(amount|said|margin|note)-/.test(one));
+    node.setAttribute("hx-select-oob", [...fixed, ...[...form.querySelectorAll('[id^="amount-"], [id^="margin-"], [id^="note-"], [data-said]')].map((one) => `#${one.id}`)].join(","));
   });
   /* The field itself stays, with what is typed in it: it only says whether it is right. */
   document.addEventListener("htmx:oobAfterSwap", () => {

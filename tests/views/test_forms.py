@@ -10,7 +10,7 @@ from django.test import Client
 from orders import contacts, lifecycle, purchasing
 from orders.failures import Catalogue, Explanation
 from orders.forms.customers import DETAILS
-from orders.forms.orders import MAX_LINES
+from orders.forms.row_edits import MAX_LINES
 from orders.models import Customer, FailureReason, Offer, Order, Price
 from orders.statuses import OrderStatus
 from orders.vendors import registry
