@@ -15,7 +15,7 @@ from orders.models import Offer
 # More than an order holds: the rest is said to be too much, and pages stay quick.
 MOST_ROWS = 200
 LONGEST = 20_000
-SKU = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.]{1,39})[:\-]([A-Za-z0-9]{1,20})")
+SKU = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.\-]{1,39})[:\-]([A-Za-z0-9]{1,20})")
 # Microsoft's own lists have the product and its SKU in two columns.
 PRODUCT, PART = re.compile(r"[A-Za-z0-9_.]{4,40}"), re.compile(r"[A-Za-z0-9]{4}")
 WHOLE, LIKE_A_NUMBER = re.compile(r"[0-9]{1,8}"), re.compile(r"-?[0-9][0-9.,'\s]*")

@@ -61,7 +61,9 @@ def test_sending_freezes_what_is_sold_and_nothing_of_what_it_costs(quote: Order)
 
 
 def test_an_add_on_is_frozen_after_its_base(world: World) -> None:
-    order = order_in(OrderStatus.DRAFT, world, world.line(world.premium_monthly), world.line(world.premium_monthly), world.line(world.premium_monthly))
+    order = order_in(
+        OrderStatus.DRAFT, world, world.line(world.premium_monthly), world.line(world.premium_monthly), world.line(world.premium_monthly)
+    )
     order.lines.filter(position=3).update(base_position=1)
     document = quote_document.freeze(again(order), 1)
     assert [(line["position"], line["base"]) for line in document["lines"]] == [(1, None), (3, 1), (2, None)]

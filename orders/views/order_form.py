@@ -26,6 +26,7 @@ from orders.views.catalogue import offers_shown
 from orders.views.errors import forbidden
 from orders.views.order_page import price_changes, scoped
 from orders.views.refusals import conflict
+from orders.views.versions import versions
 
 AUTOSAVE = "autosave"
 NOW_DRAFT = "This order is a Draft now: a Microsoft offer can’t be in Start. Nothing you typed was lost."
@@ -139,7 +140,8 @@ def edit(request: SellerRequest, number: str) -> HttpResponse:
     except submissions.OtherContent:
         return _sent_before(request, form, order, customer_form)
     except StaleVersion:
-        return _page(request, form, order=order, customer_form=customer_form, fix=fix, state=SaveState.STALE, status=409)
+        theirs = scoped(request, number)
+        return _page(request, form, order=theirs, customer_form=customer_form, fix=fix, state=SaveState.STALE, status=409)
     except Refusal as refusal:
         form.head.add_error(None, str(refusal))
         return _page(request, form, order=order, customer_form=customer_form, fix=fix, status=409)
@@ -233,7 +235,7 @@ def _autosave(request: SellerRequest, order: Order, form: OrderLinesForm, custom
     try:
         saved = _write(request, order, form)
     except StaleVersion:
-        return _page(request, form, order=order, customer_form=customer_form, state=SaveState.STALE)
+        return _page(request, form, order=scoped(request, order.number), customer_form=customer_form, state=SaveState.STALE)
     except Refusal as refusal:
         form.head.add_error(None, str(refusal))
         return _page(request, form, order=order, customer_form=customer_form, state=SaveState.INCOMPLETE)
@@ -373,6 +375,7 @@ def _page(
         "changes": price_changes(request, order) if order else [],
         "reprice_token": submissions.new_token(),
         "state": state,
+        "versions": versions(form, order) if state is SaveState.STALE and order else None,
         "version": order.version if order and state is SaveState.SAVED else form.head["version"].value(),
         "token": token or form.head["token"].value(),
         "is_typed": is_typed,

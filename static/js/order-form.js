@@ -7,6 +7,8 @@
   const autosave = () => document.getElementById("autosave");
   const state = (text) => {
     const node = document.getElementById("save-state");
+    /* While two versions wait for a choice nothing is being saved; and other words would move the buttons under the finger. */
+    if (text === SAVING && document.getElementById("conflict")?.firstElementChild) return;
     /* The same words again would be read aloud again. */
     if (node && node.textContent !== text) node.textContent = text;
   };
@@ -42,6 +44,16 @@
       box.setAttribute("aria-expanded", String(form.querySelector('[role="option"]') !== null));
       box.removeAttribute("aria-activedescendant");
     }
+  });
+
+  /* Rows of a spreadsheet that are pasted into the search go where rows belong. */
+  form.addEventListener("paste", (event) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "", box = document.getElementById("id_paste");
+    if (!box || !event.target.matches("[data-combobox]") || !/[\t\n]/.test(text.trim())) return;
+    event.preventDefault();
+    document.getElementById("paste").open = true;
+    box.value = text;
+    document.getElementById("paste-add").click();
   });
 
   /* --- quantities */
@@ -88,7 +100,7 @@
   });
   addEventListener("pageshow", () => { left = false; });
   /* Nor one that comes between press and release: it could move the button away from under the finger. It is asked for again. */
-  form.addEventListener("pointerdown", (event) => { pressing = event.target.closest("button") !== null; });
+  document.addEventListener("pointerdown", (event) => { pressing = event.target.closest?.("button")?.form === form; });
   for (const kind of ["pointerup", "pointercancel"]) {
     addEventListener(kind, () => setTimeout(() => {
       pressing = false;
