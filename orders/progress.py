@@ -254,7 +254,21 @@ def what_next(shown: Shown) -> str:
     if order.status == OrderStatus.PROVISIONING_FAILED and shown.explanations:
         closing = " If it is no longer wanted, close it: it moves to Historical as Completed with Errors, with the reason."
         return " ".join(dict.fromkeys(explanation.fix for explanation in shown.explanations)) + closing
-    return order.info.what_next
+    return _answered(order)[0] or order.info.what_next
+
+
+def _answered(order: Order) -> tuple[str, str]:
+    """Of a quote that is with the customer what to do now and who; empty while the customer is the next to act."""
+    link = order.quote_link
+    if order.status != OrderStatus.QUOTE_SENT or link is None:
+        return "", ""
+    if link.ended_as == QuoteLink.Ended.ACCEPTED:
+        return "The customer has accepted. Review and place the order: exactly what was accepted, also after the last day.", "You"
+    if link.asked_at:
+        return "The customer asks for a change. Answer, or revise the quote; meanwhile it can still be accepted as it is.", "You"
+    if link.is_expired(clock.here()):
+        return "The last day is over, and the link takes no answer. Extend it, revise it or delete it.", "You"
+    return "", ""
 
 
 def _by_staff(by_hand: list[PurchaseAttempt], waiting: list[PurchaseAttempt]) -> str:
@@ -284,4 +298,4 @@ def who_acts(shown: Shown) -> str:
         return "Our staff"
     if any(not _has_api(attempt) for attempt in waiting):
         return "Our staff and the vendor"
-    return shown.order.info.who
+    return _answered(shown.order)[1] or shown.order.info.who

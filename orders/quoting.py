@@ -331,6 +331,8 @@ def ask(link: QuoteLink, by: Signature, texts: Sequence[tuple[int | None, str]])
     order, link = _open(link)
     if link.revision.messages.count() + len(texts) > MOST_MESSAGES:
         raise Refusal("This quote has too many messages already. Write to your seller by mail.")
+    if _is_repeated(link.revision, by.name, texts):
+        return order
     for position, text in texts:
         _write(link.revision, by.name, text, position=position)
     QuoteLink.objects.filter(pk=link.pk).update(asked_at=clock.now())
@@ -338,6 +340,12 @@ def ask(link: QuoteLink, by: Signature, texts: Sequence[tuple[int | None, str]])
     save(order)
     _tell_seller(order, record(order, "change_asked", None, actor_name=by.name, revision=link.revision.number, comments=len(texts)))
     return order
+
+
+def _is_repeated(revision: QuoteRevision, name: str, texts: Sequence[tuple[int | None, str]]) -> bool:
+    """The same words once more within a minute: a double click, or a page that was sent again."""
+    recent = revision.messages.filter(author=None, name=name, at__gt=clock.now() - timedelta(minutes=1)).values_list("position", "text")
+    return {(position, text[:LONGEST_MESSAGE]) for position, text in texts} <= set(recent)
 
 
 def opened(link: QuoteLink) -> None:

@@ -33,6 +33,7 @@ RECENT_VIEWS = (
     View("vendor", "With vendor", frozenset({OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED})),
     View("scheduled", "Scheduled", frozenset({OrderStatus.SCHEDULED})),
     View("drafts", "Drafts", frozenset({OrderStatus.START, OrderStatus.DRAFT})),
+    View("quotes", "Quotes", frozenset({OrderStatus.DRAFT, OrderStatus.QUOTE_SENT})),
 )
 HISTORICAL_VIEWS = (
     View("", "All"),

@@ -229,6 +229,15 @@ def test_a_change_that_is_asked_for_leaves_the_quote_acceptable_and_is_answered_
     assert again(accept(quote)).status == OrderStatus.PROVISIONING_STARTED
 
 
+def test_the_same_words_sent_twice_are_one_message(quote: Order, clock: Clock) -> None:
+    for _ in range(2):
+        quoting.ask(link_of(quote), ANNA, [(1, "Two less"), (None, "Thanks")])
+    assert (QuoteMessage.objects.count(), names(quote).count("change_asked")) == (2, 1)
+    clock.advance(minutes=2)
+    quoting.ask(link_of(quote), ANNA, [(1, "Two less")])
+    assert QuoteMessage.objects.count() == 3
+
+
 def test_one_quote_is_no_place_to_fill_a_disk_from(quote: Order) -> None:
     link = link_of(quote)
     QuoteMessage.objects.bulk_create(

@@ -4,18 +4,19 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
-from orders import addons, contacts, formats, lifecycle
+from orders import addons, clock, contacts, formats, lifecycle, quote_templates
 from orders.catalogue import Place, place_of, prices_at
 from orders.forms.offered import Offered, plan_words
 from orders.forms.row_edits import MAX_LINES, RowEdits
 from orders.lifecycle import LineInput, QuoteTexts
 from orders.margins import AgainstFloor, most_discount
-from orders.models import Customer, DiscountKind, Offer, Order, Price, Seller
+from orders.models import Customer, DiscountKind, Offer, Order, Price, QuoteTemplate, Seller
 from orders.models.accounts import MOST_RECIPIENTS
 from orders.models.orders import Margin
 from orders.money import (
@@ -73,6 +74,7 @@ class OrderForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Never shown to the customer.",
     )
+    as_quote = forms.BooleanField(widget=forms.HiddenInput, required=False)
     version = forms.IntegerField(widget=forms.HiddenInput, initial=0, min_value=0, max_value=2**31 - 1)
     token = forms.CharField(widget=forms.HiddenInput, max_length=64)
 
@@ -163,7 +165,7 @@ class LineForm(forms.Form):
         error_messages={"invalid": "Write a number, for example 5 or 2.5.", "min_value": "Write a number from 0 up."},
     )
     discount_kind = forms.ChoiceField(label="Discount in", choices=DiscountKind.choices, required=False)
-    is_optional = forms.BooleanField(label="Optional", required=False)
+    is_optional = forms.BooleanField(label="Optional", required=False, widget=forms.CheckboxInput(attrs={"class": "check"}))
 
     price: Price | None = None
 
@@ -260,8 +262,16 @@ class OrderLinesForm:
             self.lines = [LineForm(initial=row, prefix=f"lines-{number}", **common) for number, row in enumerate(rows or [])]
 
     @classmethod
-    def blank(cls, seller: Seller, token: str, customer_code: str = "") -> Self:
-        return cls(seller, None, head={"customer": customer_code, "version": 0, "token": token})
+    def blank(
+        cls, seller: Seller, token: str, customer_code: str = "", template: QuoteTemplate | None = None, *, as_quote: bool = False
+    ) -> Self:
+        """An empty form, or what a template begins with."""
+        head: dict[str, Any] = {"customer": customer_code, "version": 0, "token": token, "as_quote": "on" if as_quote else ""}
+        if template is None:
+            return cls(seller, None, head=head)
+        until = quote_templates.last_day(template, clock.here().astimezone(ZoneInfo(seller.time_zone)).date())
+        head |= {"customer_note": template.content["note"], "valid_until": until.isoformat() if until else ""}
+        return cls(seller, None, head=head, rows=template.content["lines"])
 
     @classmethod
     def of(cls, order: Order, token: str) -> Self:
@@ -411,7 +421,7 @@ class OrderLinesForm:
 
 
 HEAD_FIELDS = (
-    "customer", "reference", "version", "token", "customer_q", "recipients", "valid_until", "customer_note", "internal_note",
+    "customer", "reference", "as_quote", "version", "token", "customer_q", "recipients", "valid_until", "customer_note", "internal_note",
 )  # fmt: skip
 
 

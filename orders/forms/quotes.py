@@ -42,7 +42,9 @@ class AcceptForm(NamedForm):
 
     role = _words("Your role", longest=120, required=False, fill="organization-title")
     agreed = forms.BooleanField(
-        label="I accept this quote", error_messages={"required": "Tick that you accept, or decline the quote below."}
+        label="I accept this quote",
+        widget=forms.CheckboxInput(attrs={"class": "check"}),
+        error_messages={"required": "Tick that you accept, or decline the quote below."},
     )
     content = forms.CharField(widget=forms.HiddenInput, max_length=64)
 
@@ -119,3 +121,9 @@ class AgreedForm(forms.Form):
 
     name = _words("Who agreed", longest=120, say="Write who agreed.")
     how = _words("How", longest=300, say="Write how: by phone, by a mail of which day.", hint="For example: by phone on 3 December.")
+
+
+class TemplateForm(forms.Form):
+    """What a template is called."""
+
+    name = _words("Name", longest=80, say="Write a name.")

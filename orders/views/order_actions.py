@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_fsm import TransitionNotAllowed
 
-from orders import asking, checklist, lifecycle, permissions, pricing, submissions
+from orders import asking, checklist, formats, lifecycle, permissions, pricing, submissions
 from orders.failures import Catalogue
 from orders.forms.notes import CloseForm, FloorForm, NoteForm
 from orders.lifecycle import Refusal
-from orders.models import Order
+from orders.models import Order, OrderLine
 from orders.progress import Shown, show
 from orders.scoping import SellerRequest
 from orders.views.errors import forbidden
@@ -112,12 +112,29 @@ def duplicate(request: SellerRequest, number: str) -> HttpResponse:
 
     def work() -> str:
         order, gone = lifecycle.duplicate(shown.order, by=request.user)
-        messages.success(request, f"{order.number} is a copy of {number} at today’s prices.")
+        changed = _price_changes(shown.order, order)
+        messages.success(request, f"{order.number} is a copy of {number} at today’s prices{'' if changed else ', which are the same'}.")
+        if changed:
+            messages.warning(request, f"Other prices than in {number}: {'; '.join(changed)}.")
         if gone:
             messages.warning(request, f"Not sold any more and left out: {', '.join(gone)}.")
         return reverse("orders:order-edit", args=[order.number])
 
     return act(request, shown, permissions.can_write(request.membership), work)
+
+
+def _price_changes(before: Order, after: Order) -> list[str]:
+    """Each item that costs one unit otherwise than before, in words."""
+    old: dict[tuple[int, str, str], list[OrderLine]] = {}
+    for line in before.lines.all():
+        old.setdefault((line.offer_id, line.term, line.billing_cycle), []).append(line)
+    found = []
+    for line in after.lines.all():
+        same = old[line.offer_id, line.term, line.billing_cycle].pop(0)
+        if (same.unit_price, before.currency) != (line.unit_price, after.currency):
+            prices = formats.money(same.unit_price, before.currency), formats.money(line.unit_price, after.currency)
+            found.append(f"{line.title} {prices[0]} → {prices[1]} {line.per_label}")
+    return found
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

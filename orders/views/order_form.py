@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from orders import addons, checklist, lifecycle, permissions, submissions
+from orders import addons, checklist, lifecycle, permissions, quote_templates, submissions
 from orders.catalogue import Filters, apply
 from orders.checklist import Wanted
 from orders.failures import Catalogue, Explanation, why_not_retry
@@ -18,7 +18,7 @@ from orders.forms import row_edits
 from orders.forms.customers import CustomerForm, StaleCustomer
 from orders.forms.orders import LineAmount, LineForm, OrderLinesForm, errors_of
 from orders.lifecycle import Refusal, StaleVersion
-from orders.models import Offer, Order, OrderLine
+from orders.models import Offer, Order, OrderLine, QuoteTemplate
 from orders.paging import words
 from orders.scoping import SellerRequest
 from orders.statuses import OrderStatus
@@ -31,7 +31,12 @@ from orders.views.versions import versions
 AUTOSAVE = "autosave"
 NOW_DRAFT = "This order is a Draft now: a Microsoft offer can’t be in Start. Nothing you typed was lost."
 # Where a button leads that saves and does not only save.
-AFTER_SAVE = {"review": "orders:order-place", "send": "orders:order-send", "preview": "orders:order-preview"}
+AFTER_SAVE = {
+    "review": "orders:order-place",
+    "send": "orders:order-send",
+    "preview": "orders:order-preview",
+    "template": "orders:order-template",
+}
 # Of what matches, how many are looked at, so that what can be bought comes first, and how many are shown.
 SEARCHED, HITS = 40, 8
 
@@ -42,7 +47,7 @@ def new(request: SellerRequest) -> HttpResponse:
     if not permissions.can_write(request.membership):
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
     if request.method != "POST":
-        return _page(request, OrderLinesForm.blank(request.seller, submissions.new_token(), request.GET.get("customer", "")))
+        return _page(request, _blank(request))
     action = request.POST.get("action", "")
     if _only_shows(action):
         return _page(request, OrderLinesForm.draft(request.seller, None, request.POST, action), is_typed=True)
@@ -58,6 +63,19 @@ def new(request: SellerRequest) -> HttpResponse:
     except Refusal as refusal:
         form.head.add_error(None, str(refusal))
         return _page(request, form, status=409)
+
+
+def _blank(request: SellerRequest) -> OrderLinesForm:
+    """From the address: the customer, the template, and whether it shall be a quote, which a template always makes."""
+    template, token = _template(request, request.GET.get("template", "")), submissions.new_token()
+    as_quote = template is not None or "quote" in request.GET
+    return OrderLinesForm.blank(request.seller, token, request.GET.get("customer", ""), template, as_quote=as_quote)
+
+
+def _template(request: SellerRequest, pk: str) -> QuoteTemplate | None:
+    """The seller's template of this number, if there is one."""
+    is_number = pk.isascii() and pk.isdecimal() and len(pk) < 10
+    return quote_templates.of(request.seller).filter(pk=int(pk)).first() if is_number else None
 
 
 def _save_new(request: SellerRequest, form: OrderLinesForm) -> str:
@@ -77,7 +95,13 @@ def _made(request: SellerRequest, form: OrderLinesForm) -> tuple[Order, bool]:
         token = head["token"] if request.POST.get("action") == AUTOSAVE else ""
         made.append(
             lifecycle.create(
-                head["customer"], form.inputs(), by=request.user, reference=head["reference"], token=token, texts=form.head.texts()
+                head["customer"],
+                form.inputs(),
+                by=request.user,
+                reference=head["reference"],
+                as_cart=not head["as_quote"],
+                token=token,
+                texts=form.head.texts(),
             ),
         )
         return made[0].number
@@ -360,6 +384,7 @@ def _page(
         _put_focus(_first_wrong(form, customer_form), form, customer_form)
     explanations = Catalogue().explain(order) if order and order.status == OrderStatus.PROVISIONING_FAILED else []
     priced = _priced(request, form, order)
+    is_quote = order is not None and order.status == OrderStatus.DRAFT and order.kind == Order.Kind.NEW
     context = {
         "form": form,
         "rows": _rows(form, priced.amounts(), with_addons=not explanations),
@@ -383,7 +408,9 @@ def _page(
         "focus_search": is_typed and (form.edits is None or form.edits.focused is None) and action != "paste",
         "focus_paste": action == "paste" and form.edits is not None and bool(form.edits.unknown),
         "margin": priced.margin(),
-        "is_quote": order is not None and order.status == OrderStatus.DRAFT and order.kind == Order.Kind.NEW,
+        "has_templates": order is None and quote_templates.of(request.seller).exists(),
+        "is_quote": is_quote,
+        "menu": "quotes" if is_quote else "",
         "may_send": order is None or (order.status in {OrderStatus.START, OrderStatus.DRAFT} and order.kind == Order.Kind.NEW),
         "revision": order.revisions.count() + 1 if order and order.status == OrderStatus.DRAFT else 0,
         "unfinished": priced.unfinished,

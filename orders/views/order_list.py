@@ -41,6 +41,7 @@ def _list(request: SellerRequest, section: Section) -> HttpResponse:
     counts = search.recent_counts(request.seller)
     context = {
         "section": section,
+        "menu": "quotes" if filters.view.slug == "quotes" else "",
         "filters": filters,
         "page": page,
         "rows": _shown(request, page.orders),
