@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from orders import money
+from orders.money import Discount
 from tests.harness import whole_numbers
 from tests.harness.whole_numbers import DIGITS, PERIODS, PLANS, Item, Terms
 
@@ -74,7 +75,7 @@ def test_every_offered_pair_of_term_and_cycle_divides() -> None:
     ],
 )
 def test_a_discounted_price_is_rounded_once_and_half_up(term_price: str, discount: str, unit: str) -> None:
-    assert money.unit_price(Decimal(term_price), "P1Y", "monthly", "EUR", Decimal(discount)) == Decimal(unit)
+    assert money.unit_price(Decimal(term_price), "P1Y", "monthly", "EUR", Discount(Decimal(discount))) == Decimal(unit)
 
 
 def test_the_sums_add_lines_and_round_nothing_again() -> None:
@@ -112,7 +113,7 @@ def half_up(exact: Fraction, currency: str) -> int:
 @given(ten_thousandths, hundredths_of_percent, some.sampled_from(sorted(PERIODS)), currencies)
 def test_a_unit_price_is_what_whole_numbers_say(price: int, discount: int, pair: tuple[str, str], currency: str) -> None:
     exact = Fraction(price, 10_000) / PERIODS[pair] * Fraction(10_000 - discount, 10_000)
-    found = money.unit_price(Decimal(price).scaleb(-4), *pair, currency, Decimal(discount).scaleb(-2))
+    found = money.unit_price(Decimal(price).scaleb(-4), *pair, currency, Discount(Decimal(discount).scaleb(-2)))
     assert found.scaleb(DIGITS[currency]) == half_up(exact, currency)
 
 
@@ -136,7 +137,7 @@ def test_a_price_exactly_on_the_half_is_rounded_up(data: some.DataObject, term: 
     exact = Fraction(price * left, periods * 10**8)
     assert (exact * 200).denominator == 1
     assert exact * 200 % 2 == 1
-    found = money.unit_price(Decimal(price).scaleb(-4), name, "monthly", "EUR", Decimal(10_000 - left).scaleb(-2))
+    found = money.unit_price(Decimal(price).scaleb(-4), name, "monthly", "EUR", Discount(Decimal(10_000 - left).scaleb(-2)))
     assert found == Decimal(half_up(exact, "EUR")).scaleb(-2)
 
 
@@ -150,6 +151,9 @@ order_lines = some.lists(
         quantity=some.integers(1, 100_000),
         listed=some.integers(0, 10**9),
         cost=some.integers(0, 10**9),
+        discount=some.integers(0, 10**6),
+        is_percent=some.booleans(),
+        is_optional=some.booleans(),
     ),
     max_size=8,
 )
@@ -165,10 +169,14 @@ def test_the_sums_of_an_order_are_what_whole_numbers_say(items: list[Item], term
     for item in items:
         (term, cycle), pricing = item.plan, "cost" if terms.is_from_cost else "list"
         exact = money.term_price(Decimal(item.listed).scaleb(-4), Decimal(item.cost).scaleb(-4), pricing, Decimal(terms.markup).scaleb(-2))
-        amount = money.unit_price(exact, term, cycle, terms.currency) * item.quantity
+        discount = Discount(Decimal(item.discount).scaleb(-4), item.is_percent)
+        each = money.unit_price(exact, term, cycle, terms.currency, discount)
+        amount, off = each * item.quantity, (money.unit_price(exact, term, cycle, terms.currency) - each) * item.quantity
         tax = money.tax(amount, Decimal(terms.tax_rate).scaleb(-2), terms.currency)
-        assert (amount * scale, tax * scale) == (terms.amount(item), terms.tax(item))
-        priced.append(money.PricedLine(cycle, amount, tax))
+        assert (amount * scale, tax * scale, off * scale) == (terms.amount(item), terms.tax(item), terms.off(item))
+        if not item.is_optional:
+            priced.append(money.PricedLine(cycle, amount, tax, off))
     sums = money.totals(priced, terms.currency)
     found = {name: getattr(sums, name) * scale for name in whole_numbers.SUMS}
     assert found == terms.sums(items)
+    assert sums.discount * scale == sum(terms.off(item) for item in items if not item.is_optional)

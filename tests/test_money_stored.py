@@ -4,22 +4,26 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
+from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
-from orders import lifecycle, money
+from orders import lifecycle, money, quoting
 from orders.lifecycle import LineInput, Refusal
-from orders.models import Customer, Offer, Order, OrderLine, Price, PurchaseAttempt, Seller
+from orders.models import Customer, Offer, Order, OrderLine, Price, PurchaseAttempt, QuoteLink, Seller
 from orders.pricing import changes_of
+from orders.statuses import OrderStatus
 from tests.harness.whole_numbers import DIGITS, PERIODS, PLANS, SUMS, Item, Terms
 from tests.harness.world import World, again, manual_price
+from tests.test_quote_pdf import squeezed, text
 from tests.views.test_forms import NEW, order_data, refused_at
 from tests.walls.pages import HtmlPage, text_of
 from tests.walls.state import state
@@ -38,7 +42,9 @@ def items(draw: some.DrawFn, currency: str) -> Item:
     plan = draw(some.sampled_from(PLANS))
     halfway = 10 ** (4 - DIGITS[currency]) * PERIODS.get(plan, 1) // 2
     price = some.integers(0, 10**9) | some.integers(0, 5_000).map(lambda step: halfway * (2 * step + 1))
-    return Item(plan, draw(some.integers(1, 3_000)), listed=draw(price), cost=draw(price))
+    quantity, listed, cost, is_percent = draw(some.integers(1, 3_000)), draw(price), draw(price), draw(some.booleans())
+    discount = some.sampled_from([0, 50_000, 125_000]) | some.integers(0, 10**6)
+    return Item(plan, quantity, listed, cost, draw(discount), is_percent, is_optional=draw(some.booleans()))
 
 
 @some.composite
@@ -49,7 +55,9 @@ def cases(draw: some.DrawFn) -> tuple[Terms, list[Item], list[Item]]:
     currency = draw(some.sampled_from(sorted(DIGITS)))
     terms = Terms(currency, draw(some.booleans()), draw(markup), draw(rates))
     first = draw(some.lists(items(currency), min_size=1, max_size=MOST_ITEMS - 1))
-    kept = [Item(item.plan, draw(some.integers(1, 3_000)), item.listed, item.cost) for item in first]
+    # One at least is ordered whatever the customer chooses.
+    first[0] = replace(first[0], is_optional=False)
+    kept = [replace(item, quantity=draw(some.integers(1, 3_000))) for item in first]
     return terms, first, [*kept, *draw(some.lists(items(currency), max_size=MOST_ITEMS - len(first)))]
 
 
@@ -86,7 +94,15 @@ class Scene:
         return Price.objects.select_related("offer__vendor").get(pk=price.pk)
 
     def inputs(self, wanted: list[Item]) -> list[LineInput]:
-        return [LineInput(self.priced(number, item), item.quantity) for number, item in enumerate(wanted)]
+        return [
+            LineInput(
+                self.priced(number, item),
+                item.quantity,
+                discount=money.Discount(Decimal(item.discount).scaleb(-4), item.is_percent),
+                is_optional=item.is_optional,
+            )
+            for number, item in enumerate(wanted)
+        ]
 
     def ordered(self, wanted: list[Item]) -> Order:
         return lifecycle.create(self.customer, self.inputs(wanted), by=self.world.harbour.manager)
@@ -126,6 +142,11 @@ def stored(order: Order) -> dict[str, Any]:
         "lines": [tuple(units(amount, found.currency) for amount in (line.unit_price, line.amount, line.tax)) for line in lines],
         **{name: units(getattr(found, name), found.currency) for name in SUMS},
     }
+
+
+def chosen(wanted: list[Item], positions: list[int]) -> list[Item]:
+    """The items as they are once the customer has chosen the optional ones at these positions."""
+    return [replace(item, is_optional=item.is_optional and number not in positions) for number, item in enumerate(wanted, start=1)]
 
 
 def calculated(terms: Terms, wanted: list[Item]) -> dict[str, Any]:
@@ -170,10 +191,11 @@ def without_zero(found: dict[str, int]) -> dict[str, int]:
     return {words: amount for words, amount in found.items() if amount}
 
 
-def check_pages(client: Client, order: Order, wanted: list[Item], expected: dict[str, Any]) -> None:
+def check_pages(client: Client, order: Order, scene: Scene, wanted: list[Item], expected: dict[str, Any]) -> None:
     """The list, the order, the review before placing, and the form as it is saved, in which the server adds up again."""
     per = {"Per month": expected["per_month"], "Per year": expected["per_year"], "Per 3 years": expected["per_three_years"]}
     now = {"Due now": expected["due_now"], "Tax": expected["tax_now"], "First payment": expected["first_payment"]}
+    off = {"Discount": sum(scene.terms.off(item) for item in wanted if not item.is_optional)}
     lines = [(item.quantity, unit, amount) for item, (unit, amount, _) in zip(wanted, expected["lines"], strict=True)]
     for name in ("", "place/"):
         page = HtmlPage(client.get(f"/orders/{order.number}/{name}"))
@@ -186,7 +208,9 @@ def check_pages(client: Client, order: Order, wanted: list[Item], expected: dict
     assert read(total.text) == expected["due_now"]
     form = HtmlPage(client.get(f"/orders/{order.number}/edit/"))
     then = {words.replace("Per", "Then every"): amount for words, amount in per.items()}
-    assert without_zero(labelled(form.by_id("totals"), "dt", "dd")) == without_zero(then | now)
+    if order.status == OrderStatus.DRAFT:
+        now["Due on acceptance"] = now.pop("Due now")
+    assert without_zero(labelled(form.by_id("totals"), "dt", "dd")) == without_zero(then | now | off)
     assert [read(form.by_id(f"amount-{number}").find("b")) for number in range(len(wanted))] == [amount for _, _, amount in lines]
 
 
@@ -202,7 +226,31 @@ def check_requests(order: Order, scene: Scene, wanted: list[Item]) -> None:
             assert set(line) == keys
             assert scene.offers[line["number"] - 1].vendor_id == attempt.vendor_id
             asked.append((line["number"], line["product_id"], line["quantity"], (line["term"], line["billing_cycle"])))
-    assert sorted(asked) == [(number, f"MONEY{number - 1}", item.quantity, item.plan) for number, item in enumerate(wanted, start=1)]
+    firm = [(number, item) for number, item in enumerate(wanted, start=1) if not item.is_optional]
+    assert sorted(asked) == [(number, f"MONEY{number - 1}", item.quantity, item.plan) for number, item in firm]
+
+
+def check_quote(client: Client, link: QuoteLink, scene: Scene, wanted: list[Item], positions: list[int]) -> None:
+    """The customer's page and his PDF, with the optional items that he chose: each line, and the sums of what counts."""
+    expected = calculated(scene.terms, chosen(wanted, positions))
+    query = "?" + "&".join(f"o={position}" for position in positions)
+    page = HtmlPage(client.get(quoting.address_of(link) + query))
+    found = {
+        words.split(" ")[0] if words.startswith("Tax") else words: amount
+        for words, amount in labelled(page.by_id("quote-sums"), "dt", "dd").items()
+    }
+    per = {"Then every month": "per_month", "Then every year": "per_year", "Then every 3 years": "per_three_years"}
+    sums = {words: expected[name] for words, name in per.items()} | {
+        "Due on acceptance": expected["due_now"], "Tax": expected["tax_now"], "First payment": expected["first_payment"],
+        "Discount included": sum(scene.terms.off(item) for item in chosen(wanted, positions) if not item.is_optional),
+    }  # fmt: skip
+    assert without_zero(found) == without_zero(sums)
+    cells = [{cell.get("data-label"): cell for cell in row.iter("td")} for row in page.by_id("quote-lines").iter("tr")]
+    rows = [(read(row["Quantity"].text), read(row["Price"].text), read(row["Amount"].text)) for row in cells if row]
+    assert rows == [(item.quantity, unit, amount) for item, (unit, amount, _) in zip(wanted, expected["lines"], strict=True)]
+    paper = text(b"".join(client.get(f"{quoting.address_of(link)}pdf/{query}")))
+    printed = [text_of(cell) for cell in page.by_id("quote-sums").iter("dd")] + [row["Amount"].text for row in cells if row]
+    assert [amount for amount in printed if squeezed(str(amount)) not in paper] == []
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -214,6 +262,8 @@ def test_an_order_stores_sends_and_shows_what_whole_numbers_say(
     client: Client, world: World, case: tuple[Terms, list[Item], list[Item]], language: str
 ) -> None:
     terms, first, edited = case
+    # How often one address may ask is no matter here.
+    cache.clear()
     with undone():
         scene = Scene(world, terms, language)
         client.force_login(world.harbour.manager)
@@ -222,9 +272,21 @@ def test_an_order_stores_sends_and_shows_what_whole_numbers_say(
         order = scene.edited(order, edited)
         expected = calculated(terms, edited)
         assert stored(order) == expected
-        check_pages(client, again(order), edited, expected)
+        check_pages(client, again(order), scene, edited, expected)
+        if order.status == OrderStatus.START:
+            order = lifecycle.keep_as_quote(order, by=world.harbour.admin)
         # A seller admin, because some of these orders are sold below what they cost.
-        order = lifecycle.place(order, by=world.harbour.admin, reason="Agreed with the customer")
+        link = quoting.send(order, by=world.harbour.admin, reason="Agreed with the customer").quote_link
+        assert link
+        optional = [number for number, item in enumerate(edited, start=1) if item.is_optional]
+        for positions in ([], optional):
+            check_quote(Client(), link, scene, edited, positions)
+        signature = quoting.Signature("Anna Alder")
+        order = quoting.accept(link, signature, content_sha256=link.revision.content_sha256, chosen=optional[:1])
+        assert order.status == OrderStatus.PROVISIONING_STARTED
+        edited = chosen(edited, optional[:1])
+        # What he left is no part of the order any more.
+        expected = calculated(terms, [item for item in edited if not item.is_optional])
         assert stored(order) == expected
         check_requests(order, scene, edited)
         page = HtmlPage(client.get(f"/orders/{order.number}/"))

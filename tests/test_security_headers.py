@@ -57,6 +57,13 @@ def wrong_with(response: Any, *, is_signed_in: bool) -> list[str]:
     if response.request["PATH_INFO"].startswith("/join/") and response.status_code not in {404, 405}:
         # Its address lets somebody in. "same-origin" would tell it to our own other pages; a test of its own looks at the rest.
         headers = HEADERS | {"Referrer-Policy": "strict-origin"}
+    if response.request["PATH_INFO"].startswith("/q/") and response.status_code != 405:
+        # The address alone lets somebody read and answer: it goes nowhere, and neither into an index nor into a cache.
+        headers = HEADERS | {
+            "Referrer-Policy": "no-referrer",
+            "X-Robots-Tag": "noindex, nofollow, noarchive",
+            "Cache-Control": "no-store, private",
+        }
     found += [f"{name} is {response.headers.get(name)!r}" for name, value in headers.items() if response.headers.get(name) != value]
     # A permanent redirect to the address with its slash holds nothing of anybody.
     if is_signed_in and response.status_code != 301 and "no-store" not in response.headers.get("Cache-Control", ""):

@@ -124,6 +124,10 @@ def paths(address: Address, scene: Scene, actor: str) -> Iterator[tuple[str, str
         yield "mine", address.path(pk=scene.invitation_of(scene.side(actor)).pk)
         yield "theirs", address.path(pk=scene.invitation_of(scene.other_side(actor)).pk)
         yield "missing", address.path(pk=NO_ROW)
+    elif address.name.startswith("orders:template-"):
+        yield "mine", address.path(pk=scene.template_of(scene.side(actor)).pk)
+        yield "theirs", address.path(pk=scene.template_of(scene.other_side(actor)).pk)
+        yield "missing", address.path(pk=NO_ROW)
     elif address.name == "orders:join":
         yield "mine", address.path(token=scenes.LINK)
         yield "missing", address.path(token="no-such-link")

@@ -1,6 +1,7 @@
 """What an order costs, in whole numbers of the currency's smallest unit: product.md section 5 once more, without the product's code.
 
-Prices are ten-thousandths, percentages hundredths, as the columns hold them. Only integers are divided, so nothing is lost.
+Prices and discounts are ten-thousandths, other percentages hundredths, as the columns hold them. Only integers are divided, so
+nothing is lost.
 """
 
 from collections.abc import Iterable
@@ -29,12 +30,18 @@ def rounded(numerator: int, denominator: int) -> int:
 
 @dataclass(frozen=True)
 class Item:
-    """So many of something with these two prices for its whole term."""
+    """So many of something with these two prices for its whole term.
+
+    `discount`: percent, or off each and each time that it is billed. An optional one is not summed up until it is chosen.
+    """
 
     plan: tuple[str, str]
     quantity: int
     listed: int
     cost: int
+    discount: int = 0
+    is_percent: bool = True
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,14 +55,24 @@ class Terms:
 
     def unit(self, item: Item) -> int:
         """Of one, each time that it is billed."""
+        return self._unit(item, item.discount)
+
+    def _unit(self, item: Item, discount: int) -> int:
         if item.plan[1] == "none":
             return 0
         # In units of 10 to the power of minus 8.
         whole_term = item.cost * (10_000 + self.markup) if self.is_from_cost else item.listed * 10_000
-        return rounded(whole_term * 10 ** DIGITS[self.currency], 10**8 * PERIODS[item.plan])
+        periods = PERIODS[item.plan]
+        percent = discount if item.is_percent else 0
+        left = max(whole_term - (0 if item.is_percent else discount * 10_000 * periods), 0)
+        return rounded(left * (10**6 - percent) * 10 ** DIGITS[self.currency], 10**14 * periods)
 
     def amount(self, item: Item) -> int:
         return self.unit(item) * item.quantity
+
+    def off(self, item: Item) -> int:
+        """What the discount takes off each time."""
+        return (self._unit(item, 0) - self.unit(item)) * item.quantity
 
     def tax(self, item: Item) -> int:
         return rounded(self.amount(item) * self.tax_rate, 10_000)
@@ -65,6 +82,8 @@ class Terms:
         found = dict.fromkeys(SUMS, 0)
         of_cycle = {"monthly": "per_month", "annual": "per_year", "triennial": "per_three_years"}
         for item in items:
+            if item.is_optional:
+                continue
             amount, tax = self.amount(item), self.tax(item)
             found["due_now"] += amount
             found["tax_now"] += tax

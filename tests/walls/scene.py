@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from django.test import Client
 
-from orders import clock, lifecycle, people
-from orders.models import Customer, Incident, Invitation, Order, User
+from orders import clock, lifecycle, people, quote_templates
+from orders.models import Customer, Incident, Invitation, Order, QuoteTemplate, User
 from orders.statuses import OrderStatus
 from tests.harness.world import SellerWorld, World, again, few_reasons, order_in
 
@@ -46,6 +46,9 @@ class Scene:
     def invitation_of(self, side: SellerWorld) -> Invitation:
         return side.seller.invitations.get()
 
+    def template_of(self, side: SellerWorld) -> QuoteTemplate:
+        return side.seller.quote_templates.get()
+
     def mine(self, actor: str) -> dict[str, Order]:
         return self.foreign if actor == "other_admin" else self.own
 
@@ -67,6 +70,8 @@ def build(world: World, statuses: tuple[str, ...] = tuple(OrderStatus)) -> Scene
     Incident.objects.create(kind="test", order=foreign[statuses[0]], detail=f"{CANARY} incident", at=clock.now())
     former = User.objects.create_user("former@harbour.example", None, name="Fred Former")
     world.harbour.seller.memberships.create(user=former, role="admin", is_active=False)
+    for side, order, name in ((world.harbour, own[statuses[0]], "Usual"), (northwind, foreign[statuses[0]], f"{CANARY} template")):
+        quote_templates.save_as_template(order, name, by=side.manager)
     for side, link in ((world.harbour, LINK), (northwind, "link-of-the-other")):
         invitation, _ = people.invite(
             side.seller, f"new@{CANARY.lower() if side is northwind else 'harbour'}.example", "viewer", by=side.admin
