@@ -4,8 +4,7 @@ Each verb is one transaction behind a lock on the seller's row, so that two peop
 still leave an admin. Source of the rules: product.md section 3. A link is never kept: only its hash is.
 """
 
-import hashlib
-import secrets
+import secrets as random
 from collections.abc import Iterable
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -14,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from orders import clock, formats, mail
+from orders import clock, formats, mail, secrets
 from orders.models import Invitation, Membership, Role, Seller, SettingsChange, User
 
 INVITATION_LASTS = timedelta(days=7)
@@ -40,7 +39,7 @@ def invite(seller: Seller, email: str, role: str, *, by: User) -> tuple[Invitati
     email = email.lower()
     if _active(seller).filter(user__email=email).exists():
         raise Refusal("This person works here already.")
-    now, token = clock.now(), secrets.token_urlsafe(32)
+    now, token = clock.now(), random.token_urlsafe(32)
     if seller.invitations.waiting().exclude(email=email)[:MOST_WAITING].count() >= MOST_WAITING:
         raise Refusal(f"{MOST_WAITING} invitations wait already. Take some back first.")
     replaced = seller.invitations.waiting().filter(email=email).update(revoked_at=now)
@@ -48,7 +47,7 @@ def invite(seller: Seller, email: str, role: str, *, by: User) -> tuple[Invitati
         seller=seller,
         email=email,
         role=role,
-        token_sha256=digest(token),
+        token_sha256=secrets.digest(token),
         invited_by=by,
         created_at=now,
         expires_at=now + INVITATION_LASTS,
@@ -89,13 +88,9 @@ def revoke(invitation: Invitation, *, by: User) -> None:
 # --- joining
 
 
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def invitation_of(token: str) -> Invitation | None:
     """The invitation with this link, used and old ones too."""
-    return Invitation.objects.select_related("seller").filter(token_sha256=digest(token)).first()
+    return Invitation.objects.select_related("seller").filter(token_sha256=secrets.digest(token)).first()
 
 
 def why_not_join(invitation: Invitation) -> str:

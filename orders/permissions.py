@@ -93,8 +93,8 @@ class Floor:
     text: str
 
 
-def floor_of(order: Order, membership: Membership) -> Floor | None:
-    """None for an order that keeps the floor, or was approved at these prices.
+def floor_of(order: Order, membership: Membership, verb: str = "place") -> Floor | None:
+    """None for an order that keeps the floor, or was approved at these prices. `verb` is what he wants to do with it.
 
     Below it a seller admin decides, and of his own order another one, if there is one.
     """
@@ -107,12 +107,14 @@ def floor_of(order: Order, membership: Membership) -> Floor | None:
     may_pass = is_admin and not (is_own and others)
     who = _names(others)
     if may_pass:
-        text = "You are the only seller admin, so you may place it yourself." if is_own else "You are a seller admin, so you may place it."
+        text = (
+            f"You are the only seller admin, so you may {verb} it yourself." if is_own else f"You are a seller admin, so you may {verb} it."
+        )
         text += " Say why; it stands in the order’s timeline."
     elif is_admin:
-        text = f"You made this order yourself, so another seller admin must place it: {who}. Or change its items."
+        text = f"You made this order yourself, so another seller admin must {verb} it: {who}. Or change its items."
     else:
-        text = f"A seller admin must place it: {who}. Send over the address of this page, or change its items."
+        text = f"A seller admin must {verb} it: {who}. Send over the address of this page, or change its items."
     return Floor(margin, Decimal(order.seller.margin_floor_percent), is_own, may_pass, text)
 
 

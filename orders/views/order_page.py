@@ -12,8 +12,9 @@ from orders.failures import Catalogue, latest_attempts, refused_line_numbers
 from orders.forms.notes import NoteForm
 from orders.lifecycle import REPRICED
 from orders.models import AttemptState, Order, OrderEvent, OrderLine, OrderNote, StaffVerdict, Subscription, VendorExchange
+from orders.permissions import Floor
 from orders.pricing import PriceChange, changes_of
-from orders.progress import show, steps, what_next, who_acts
+from orders.progress import Shown, show, steps, what_next, who_acts
 from orders.scoping import SellerRequest
 from orders.statuses import OrderStatus
 from orders.timeline import Entry, entries
@@ -49,6 +50,7 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "follow_ups": list(order.follow_ups.order_by("id")),
         "changes": price_changes(request, order),
         "quote": quote_panel(request, order),
+        "floor": _floor(request, shown),
         "note_form": note_form or NoteForm(initial={"token": submissions.new_token()}),
         "may_write": permissions.can_write(request.membership),
         "token": submissions.new_token(),
@@ -56,6 +58,14 @@ def order_page(request: SellerRequest, order: Order, *, note_form: NoteForm | No
         "outages": outages.of(request.seller) if order.status == OrderStatus.PROVISIONING_STARTED else [],
     }
     return render(request, "orders/order_detail.html", context, status=status)
+
+
+def _floor(request: SellerRequest, shown: Shown) -> Floor | None:
+    """For who may let the order go below the margin floor, while it could go on."""
+    if not (shown.send or shown.place or shown.retry):
+        return None
+    floor = permissions.floor_of(shown.order, request.membership, "approve")
+    return floor if floor and floor.may_pass else None
 
 
 def price_changes(request: SellerRequest, order: Order) -> list[PriceChange]:

@@ -61,7 +61,7 @@ def send(request: SellerRequest, number: str) -> HttpResponse:
     shown = _shown(request, number)
     if request.method != "POST":
         return _send_page(request, shown)
-    form, floor = FloorForm(request.POST), permissions.floor_of(shown.order, request.membership)
+    form, floor = FloorForm(request.POST), permissions.floor_of(shown.order, request.membership, "send")
     if shown.send and floor and floor.may_pass and not form.is_valid():
         return _send_page(request, shown, form, status=422)
 
@@ -89,7 +89,7 @@ def _send_page(request: SellerRequest, shown: Shown, form: FloorForm | None = No
         "logo_url": _logo_url(request),
         "checks": checks,
         "blocked": any(check.blocks for check in checks),
-        "floor": permissions.floor_of(shown.order, request.membership),
+        "floor": permissions.floor_of(shown.order, request.membership, "send"),
         "form": form or FloorForm(),
         "token": submissions.new_token(),
     }

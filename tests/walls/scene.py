@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from django.test import Client
 
-from orders import clock, lifecycle, people, quote_templates
+from orders import clock, lifecycle, people, quote_templates, secrets
 from orders.models import Customer, Incident, Invitation, Order, QuoteTemplate, User
 from orders.statuses import OrderStatus
 from tests.harness.world import SellerWorld, World, again, few_reasons, order_in
@@ -76,7 +76,7 @@ def build(world: World, statuses: tuple[str, ...] = tuple(OrderStatus)) -> Scene
         invitation, _ = people.invite(
             side.seller, f"new@{CANARY.lower() if side is northwind else 'harbour'}.example", "viewer", by=side.admin
         )
-        Invitation.objects.filter(pk=invitation.pk).update(token_sha256=people.digest(link))
+        Invitation.objects.filter(pk=invitation.pk).update(token_sha256=secrets.digest(link))
     return Scene(world, own, foreign, former, (*canaries, *(order.number for order in foreign.values())))
 
 
