@@ -47,7 +47,8 @@ class Scene:
         return side.seller.invitations.get()
 
     def template_of(self, side: SellerWorld) -> QuoteTemplate:
-        return side.seller.quote_templates.get()
+        # Who may write makes others.
+        return side.seller.quote_templates.earliest("pk")
 
     def mine(self, actor: str) -> dict[str, Order]:
         return self.foreign if actor == "other_admin" else self.own
