@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django_tasks_db.models import DBTaskResult
 
 from orders import clock as portal_clock
-from orders import lifecycle, provisioning, purchasing
+from orders import checklist, lifecycle, provisioning, purchasing, quoting
 from orders.lifecycle import LineInput
 from orders.models import AttemptState, Order, PurchaseAttempt
 from orders.statuses import OrderStatus
@@ -137,6 +137,14 @@ def _placed(*quantities: int) -> Callable[[Scene], Order]:
     return lambda scene: scene.placed(*(scene.microsoft(quantity) for quantity in quantities))
 
 
+def _quoted(scene: Scene) -> Order:
+    order = scene.cart(scene.microsoft(5), scene.northgate(3))
+    # As the page does. It reads the rules of countries, once in a process: that is no part of what is killed.
+    checklist.of(order)
+    scene.did("sent", lambda: quoting.send(order, by=scene.seller.manager), order)
+    return again(order)
+
+
 def _accepted(scene: Scene) -> Order:
     order = scene.placed(scene.microsoft(5), scene.yearly(3))
     run(order)
@@ -213,6 +221,18 @@ def _place(scene: Scene, order: Order, say: Say) -> None:
     say("placed")
 
 
+def _accept(scene: Scene, order: Order, say: Say) -> None:
+    """The customer, by his link."""
+    accept_quote(order)
+    say("placed")
+
+
+def accept_quote(order: Order) -> Order:
+    link = order.quote_link
+    assert link, "Only a sent quote has one."
+    return quoting.accept(link, quoting.Signature("Anna Alder"), content_sha256=link.revision.content_sha256, chosen=())
+
+
 def _run(scene: Scene, order: Order, say: Say) -> None:
     run(order)
 
@@ -272,6 +292,7 @@ def _answer_the_rest(scene: Scene, order: Order) -> None:
 
 
 _place_again = _press_again("placed", {"start", "draft"}, lambda scene, order: lifecycle.place(order, by=scene.seller.manager))
+_accept_again = _press_again("placed", {"quote_sent"}, lambda scene, order: accept_quote(order))
 _retry_again = _press_again("retried", {"provisioning_failed"}, lambda scene, order: lifecycle.retry(order, by=scene.seller.manager))
 
 COMPLETED, FAILED, PARTLY = frozenset({"completed"}), frozenset({"provisioning_failed"}), frozenset({"completed_with_errors"})
@@ -280,6 +301,7 @@ FLOWS = {
     flow.name: flow
     for flow in (
         Flow("place", _unsent, _place, COMPLETED, ("placed",), _place_again),
+        Flow("accept", _quoted, _accept, COMPLETED, ("placed",), _accept_again),
         Flow("purchase", _placed(5), _run, COMPLETED),
         Flow("confirm", _accepted, _run, COMPLETED),
         Flow("partial", _partly_refused, _run, PARTLY),

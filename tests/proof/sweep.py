@@ -22,6 +22,8 @@ from tests.proof.history import Anomaly, Outcome, check
 from tests.proof.observe import history
 
 RECOVERY_KILLED_EVERY = 4
+# The vendor's log keeps its last calls only, and what he said is looked up in it.
+JUDGED_EVERY = 100
 # Of virtual time: longer than a recovery with all its waits, shorter than it goes on trying before it gives up.
 PATIENCE_SECONDS = 200
 # The customer's day may end between the look-up of an id that changes daily and its use: refused by the vendor, and mended.
@@ -63,7 +65,7 @@ def sweep(names: list[str], plan: Plan, new_scene: Callable[[str], Scene]) -> li
     for swept, quota in zip(found, _quotas(found, plan), strict=True):
         chance = random.Random(f"{plan.seed} {swept.flow}")
         points = _after(swept, plan.dies_after) if plan.dies_after else choose(swept, quota, chance)
-        _sweep_flow(flows.FLOWS[swept.flow], swept, points, chance, new_scene(swept.flow))
+        _sweep_flow(flows.FLOWS[swept.flow], swept, points, chance, new_scene)
         # Who sweeps everything by hand wants to see that it goes on, and what was found, before the end.
         print(_line(swept), *swept.problems, sep="\n", file=sys.stderr, flush=True)
     return found
@@ -115,8 +117,12 @@ def _after(swept: Swept, name: str) -> list[Point]:
     return [Point("after", number) for number, mark in enumerate(swept.marks, start=1) if mark.startswith(name)]
 
 
-def _sweep_flow(flow: Flow, swept: Swept, points: list[Point], chance: random.Random, scene: Scene) -> None:
+def _sweep_flow(flow: Flow, swept: Swept, points: list[Point], chance: random.Random, new_scene: Callable[[str], Scene]) -> None:
+    scene = new_scene(swept.flow)
     for number, point in enumerate(points):
+        if number and number % JUDGED_EVERY == 0:
+            _judge(scene, swept)
+            scene = new_scene(swept.flow)
         again = _anywhere(swept, chance) if number % RECOVERY_KILLED_EVERY == 0 else None
         report = _one(flow, scene, swept, point, again)
         swept.points += 1
