@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django_tasks_db.models import DBTaskResult
 
-from orders import clock as portal_clock
 from orders import checklist, lifecycle, provisioning, purchasing, quoting
+from orders import clock as portal_clock
 from orders.lifecycle import LineInput
 from orders.models import AttemptState, Order, PurchaseAttempt
 from orders.statuses import OrderStatus

@@ -29,6 +29,7 @@ from tests.harness.world import (
     verdict_refused,
     verdict_unknown,
 )
+from tests.proof.flows import accept_quote
 from tests.proof.history import History, Outcome, Sale, check
 from tests.proof.observe import Notes, content, rows_and_events
 
@@ -36,10 +37,23 @@ EXAMPLES, STEPS = 6, 20
 REFUSED = (TransitionNotAllowed, lifecycle.Refusal)
 LINE_REFUSED = "This item was refused."
 
+
+def accept(order: Order) -> None:
+    """The customer, by his link; what comes too late he is told."""
+    if order.quote_link is None:
+        raise lifecycle.Refusal("No quote was sent.")
+    try:
+        accept_quote(order)
+    except quoting.NotTaken as late:
+        raise lifecycle.Refusal(late.why) from late
+
+
 # By the event that each writes.
 VERBS: dict[str, Callable[[Order], object]] = {
     "sent": lambda order: quoting.send(order, by=order.created_by),
     "withdrawn": lambda order: quoting.withdraw(order, by=order.created_by),
+    "revised": lambda order: quoting.revise(order, by=order.created_by),
+    "quote_accepted": accept,
     "declined": lambda order: quoting.decline(order, reason="Too dear."),
     "placed": lambda order: lifecycle.place(order, by=order.created_by),
     "scheduled": lambda order: lifecycle.schedule(
