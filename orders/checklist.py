@@ -6,6 +6,7 @@ judge. Each leads to where it is mended. Source: product.md section 4, the order
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from django.db.models import Sum
@@ -13,7 +14,7 @@ from django.urls import reverse
 
 from orders import catalogue, clock, customer_checks
 from orders.formats import number
-from orders.models import Customer, Offer, Order, OrderLine, Subscription, VendorAccount
+from orders.models import Customer, Offer, Order, OrderLine, Seller, Subscription, VendorAccount
 from orders.models.subscriptions import SubscriptionStatus
 from orders.statuses import HISTORICAL
 
@@ -73,18 +74,23 @@ def of(order: Order) -> list[Check]:
 
 
 def for_quote(order: Order) -> list[Check]:
-    """What stands between a draft and its customer: the same, and what the mail and the page need besides."""
+    """What stands between a draft as it is saved and its customer: the same, and what the mail and the page need besides."""
     edit = reverse("orders:order-edit", args=[order.number])
-    found = of(order)
-    if order.quote_recipients:
-        found.append(Check(f"Goes to {', '.join(order.quote_recipients)}", is_good=True))
-    else:
-        found.append(Check("No recipient is named: nobody gets a mail, you pass the link on yourself.", f"{edit}#id_recipients"))
-    if order.valid_until and order.valid_until < clock.now().astimezone(ZoneInfo(order.seller.time_zone)).date():
-        found.append(Check("The last day is over. Choose a later one.", f"{edit}#id_valid_until", blocks=True))
-    if not order.firm_lines():
-        found.append(Check("Every item is optional. One at least must be firm.", f"{edit}#id_lines-0-is_optional", blocks=True))
+    found = of(order) + quote_checks(order.seller, order.quote_recipients, order.valid_until, has_firm=bool(order.firm_lines()), at=edit)
     return sorted(found, key=lambda check: (check.is_good, not check.blocks))
+
+
+def quote_checks(seller: Seller, recipients: Sequence[str], valid_until: date | None, *, has_firm: bool, at: str = "") -> list[Check]:
+    """What only a quote needs. `at`: the page with the fields, unless it is this one."""
+    if recipients:
+        found = [Check(f"Goes to {', '.join(recipients)}", is_good=True)]
+    else:
+        found = [Check("No recipient is named: nobody gets a mail, you pass the link on yourself.", f"{at}#id_recipients")]
+    if valid_until and valid_until < clock.now().astimezone(ZoneInfo(seller.time_zone)).date():
+        found.append(Check("The last day is over. Choose a later one.", f"{at}#id_valid_until", blocks=True))
+    if not has_firm:
+        found.append(Check("Every item is optional. One at least must be firm.", f"{at}#id_lines-0-is_optional", blocks=True))
+    return found
 
 
 def _why(line: OrderLine, customer: Customer) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import transaction
 
-from orders import addons, catalogue, clock, epoch, money, permissions
+from orders import acceptance, addons, catalogue, clock, epoch, money, permissions
 from orders.failures import latest_attempts, refused_line_numbers
 from orders.models import (
     AttemptState,
@@ -155,10 +155,13 @@ def edit(
     token: str = "",
     keeps_editing: bool = False,
     texts: QuoteTexts | None = None,
+    reason: str = "",
 ) -> Order:
     """Replace the lines of an editable order. Raises StaleVersion when somebody else saved after `version`.
 
     `token` is of the form that sends this: what it saved itself, last, is not somebody else's, as long as it `keeps_editing`.
+
+    `reason` is why a failed order differs from what the customer accepted (acceptance.py).
 
     A line that Start refuses (a Microsoft offer) turns a Start order into a Draft; nothing typed is lost (product.md rule 1).
     """
@@ -180,19 +183,32 @@ def edit(
         texts.write_to(order)
     _write_lines(order, lines)
     _apply_totals(order)
+    other = _other_than_accepted(order, reason)
     order.version += 1
     order.editor_token = token if keeps_editing else ""
     order.changed_at = clock.now()
     fields = ["customer", "currency", "reference", "version", "editor_token", "changed_at", *TEXT_FIELDS, *TOTAL_FIELDS]
     order.save(update_fields=fields)
     latest = order.events.first()
-    if latest is None or (latest.name, latest.actor_id) != ("edited", by.pk):
-        record(order, "edited", by)
+    if other or latest is None or (latest.name, latest.actor_id) != ("edited", by.pk):
+        why: dict[str, Any] = {"other_than_accepted": other, "reason": reason.strip()} if other else {}
+        record(order, "edited", by, **why)
     if order.status == OrderStatus.START and order.refuses_start():
         order.keep_as_quote()
         save(order)
         record(order, "kept_as_quote", None, from_status=OrderStatus.START)
     return order
+
+
+def _other_than_accepted(order: Order, reason: str) -> list[str]:
+    """What the order has otherwise than its customer accepted, in sentences. Raises Refusal where it may not."""
+    agreed = acceptance.binding(order)
+    if agreed is None:
+        return []
+    if objection := acceptance.objection(order, agreed, reason):
+        raise Refusal(objection)
+    found = acceptance.differences(order, agreed)
+    return [*(f"Added: {text}" for text in found.added), *(f"Removed: {text}" for text in found.removed), *found.changed][:20]
 
 
 @transaction.atomic
@@ -289,7 +305,9 @@ def reprice(order: Order, prices: Mapping[int, Price], *, by: User, version: int
         line.term_cost, line.term_price = price.term_cost, price.sold_by(order.seller)
         _price(line, order)
         line.save()
+    order._prefetched_objects_cache = {}
     _apply_totals(order)
+    _other_than_accepted(order, "Today’s prices")
     order.version += 1
     order.editor_token = ""
     order.changed_at = clock.now()

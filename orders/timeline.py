@@ -83,13 +83,19 @@ def _left_out(data: dict[str, Any]) -> str:
     return f"{', '.join(map(str, data.get('lines', [])))}."
 
 
+def _other_than_accepted(data: dict[str, Any]) -> str:
+    """Of an order that the customer had accepted: what is otherwise now, and why."""
+    other = data.get("other_than_accepted", [])
+    return f"Otherwise than accepted: {'; '.join(map(str, other))}. Why: {data.get('reason', '')}" if other else ""
+
+
 def _why_no_cart(data: dict[str, Any]) -> str:
     return "To be sent as a quote." if data.get("by_hand") else "A Microsoft offer was added, which can’t be in Start."
 
 
 WORDINGS = {
     "created": Wording("Order created", lambda data: f"From {data['follow_up_of']}." if "follow_up_of" in data else "", glyph="plus"),
-    "edited": Wording("Edited", glyph="edit"),
+    "edited": Wording("Edited", _other_than_accepted, glyph="edit"),
     "repriced": Wording("Given today’s prices", lambda data: f"{len(data.get('lines', []))} of the items.", glyph="edit"),
     "retaxed": Wording("Tax changed", _rates, glyph="edit"),
     "kept_as_quote": Wording("Turned into a Draft", _why_no_cart, glyph="st-draft"),

@@ -74,6 +74,13 @@ class OrderForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Never shown to the customer.",
     )
+    change_reason = forms.CharField(
+        label="Why the items change",
+        max_length=300,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Asked where they differ from what the customer accepted. It stands in the timeline.",
+    )
     as_quote = forms.BooleanField(widget=forms.HiddenInput, required=False)
     version = forms.IntegerField(widget=forms.HiddenInput, initial=0, min_value=0, max_value=2**31 - 1)
     token = forms.CharField(widget=forms.HiddenInput, max_length=64)
@@ -422,6 +429,7 @@ class OrderLinesForm:
 
 HEAD_FIELDS = (
     "customer", "reference", "as_quote", "version", "token", "customer_q", "recipients", "valid_until", "customer_note", "internal_note",
+    "change_reason",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from orders import addons, checklist, lifecycle, permissions, quote_templates, submissions
+from orders import acceptance, addons, checklist, lifecycle, permissions, quote_templates, submissions
 from orders.catalogue import Filters, apply
 from orders.checklist import Wanted
 from orders.failures import Catalogue, Explanation, why_not_retry
@@ -247,6 +247,7 @@ def _write(request: SellerRequest, order: Order, form: OrderLinesForm) -> Order:
         # An autosave that was sent before a button was pressed, and comes after it, changes nothing any more.
         keeps_editing=request.POST.get("action") == AUTOSAVE,
         texts=form.head.texts(),
+        reason=head["change_reason"],
     )
 
 
@@ -385,7 +386,10 @@ def _page(
     explanations = Catalogue().explain(order) if order and order.status == OrderStatus.PROVISIONING_FAILED else []
     priced = _priced(request, form, order)
     is_quote = order is not None and order.status == OrderStatus.DRAFT and order.kind == Order.Kind.NEW
+    agreed = acceptance.binding(order) if order else None
     context = {
+        "accepted": agreed,
+        "otherwise": acceptance.differences(order, agreed) if order and agreed else None,
         "form": form,
         "rows": _rows(form, priced.amounts(), with_addons=not explanations),
         "order": order,
@@ -415,7 +419,7 @@ def _page(
         "revision": order.revisions.count() + 1 if order and order.status == OrderStatus.DRAFT else 0,
         "unfinished": priced.unfinished,
         "has_sum": not priced.lines or priced.unfinished < len(priced.lines),
-        "checks": checklist.checks(form.customer, _wanted(priced), order),
+        "checks": _checks(request, priced, order, is_quote=is_quote),
         **_found(request, form, action),
     }
     response = render(request, "orders/order_form.html", context, status=status)
@@ -423,6 +427,15 @@ def _page(
         # For the script: nothing is lost when the page is left now.
         response["X-Saved"] = "yes"
     return response
+
+
+def _checks(request: SellerRequest, form: OrderLinesForm, order: Order | None, *, is_quote: bool) -> list[checklist.Check]:
+    """All points about what is on the screen, those that block first."""
+    found = checklist.checks(form.customer, _wanted(form), order)
+    if is_quote and form.head.is_valid() and form.lines:
+        head, has_firm = form.head.cleaned_data, any(not line["is_optional"].value() for line in form.lines)
+        found += checklist.quote_checks(request.seller, head["recipients"], head["valid_until"], has_firm=has_firm)
+    return sorted(found, key=lambda check: (check.is_good, not check.blocks))
 
 
 def _wanted(form: OrderLinesForm) -> list[Wanted]:
