@@ -16,7 +16,7 @@ from orders.checklist import Wanted
 from orders.failures import Catalogue, Explanation, why_not_retry
 from orders.forms import row_edits
 from orders.forms.customers import CustomerForm, StaleCustomer
-from orders.forms.orders import LineAmount, LineForm, OrderLinesForm, errors_of
+from orders.forms.orders import HEAD_FIELDS, LineAmount, LineForm, OrderLinesForm, errors_of
 from orders.lifecycle import Refusal, StaleVersion
 from orders.models import Offer, Order, OrderLine, QuoteTemplate
 from orders.paging import words
@@ -476,7 +476,8 @@ def _priced(request: SellerRequest, form: OrderLinesForm, order: Order | None) -
     if form.data is not None:
         return form
     data = QueryDict(mutable=True)
-    data["customer"] = str(form.head.initial.get("customer") or "")
+    for name in HEAD_FIELDS:
+        data[name] = str(form.head.initial.get(name) or "")
     for line in form.lines:
         for field, value in line.initial.items():
             data[line.add_prefix(field)] = str(value)

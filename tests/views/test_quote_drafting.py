@@ -182,6 +182,16 @@ def test_preview_and_pdf_hold_neither_cost_nor_margin_nor_the_internal_note(mana
     assert "Betweenus" not in paper
 
 
+def test_the_screen_says_what_a_quote_still_needs(manager: Client, draft: Order) -> None:
+    page = HtmlPage(manager.get(f"/orders/{draft.number}/edit/"))
+    assert "No recipient is named" in text_of(page.by_id("checks"))
+    page = press(manager, draft, "totals", recipients="anna@alder.example", valid_until="2020-01-01")
+    assert "Goes to anna@alder.example" in text_of(page.by_id("checks"))
+    assert "The last day is over." in text_of(page.by_id("checks"))
+    page = press(manager, draft, "totals", **{"lines-0-is_optional": "on", "lines-1-is_optional": "on"})
+    assert "Every item is optional." in text_of(page.by_id("checks"))
+
+
 # --- templates and copies
 
 
