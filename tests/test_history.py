@@ -25,12 +25,15 @@ from orders import guards, lifecycle
 from orders.clock import now
 from orders.models import (
     Failure,
+    FloorApproval,
     Order,
     OrderEvent,
     OrderLine,
     OrderNote,
     ParkedVerdict,
     PurchaseAttempt,
+    QuoteAcceptance,
+    QuoteMessage,
     QuoteRevision,
     SettingsChange,
     StaffVerdict,
@@ -88,6 +91,13 @@ def _history(clock: Clock) -> Scene:
         ParkedVerdict.objects.create(
             attempt=attempt, is_bought=False, evidence="Asked.", reason="Not there.", by=world.staff, at=orders[status].created_at
         )
+        revision = orders[status].revisions.get()
+        QuoteAcceptance.objects.create(revision=revision, name="Anna", content_sha256=revision.content_sha256, at=now())
+        QuoteMessage.objects.create(revision=revision, name="Anna", text="Two less?", at=now())
+        FloorApproval.objects.create(
+            order=orders[status], prices_sha256="0" * 64, margin_percent=1, floor_percent=2, reason="So.", is_own=False,
+            by=world.harbour.admin, at=now(),
+        )  # fmt: skip
     for status, order in orders.items():
         assert order.status == status
         lifecycle.add_note(order, "The customer called.", by=world.harbour.manager)
@@ -124,6 +134,9 @@ MODELS: dict[str, type[models.Model]] = {
     "verdict": StaffVerdict,
     "parked verdict": ParkedVerdict,
     "revision": QuoteRevision,
+    "acceptance": QuoteAcceptance,
+    "message": QuoteMessage,
+    "floor approval": FloorApproval,
     "settings change": SettingsChange,
 }
 ROWS: dict[str, tuple[str, tuple[str, ...], Callable[[Order], models.Model | None]]] = {
@@ -138,6 +151,9 @@ ROWS: dict[str, tuple[str, tuple[str, ...], Callable[[Order], models.Model | Non
     "verdict": ("text", SENT, lambda order: StaffVerdict.objects.filter(attempt__order=order).first()),
     "parked verdict": ("reason", SENT, lambda order: ParkedVerdict.objects.filter(attempt__order=order).first()),
     "revision": ("content_sha256", (*HISTORICAL, "provisioning_failed"), lambda order: order.revisions.first()),
+    "acceptance": ("name", SENT, lambda order: QuoteAcceptance.objects.filter(revision__order=order).first()),
+    "message": ("text", SENT, lambda order: QuoteMessage.objects.filter(revision__order=order).first()),
+    "floor approval": ("reason", SENT, lambda order: order.floor_approvals.first()),
     "settings change": ("text", ("completed",), lambda order: order.seller.changes.first()),
 }
 INLINES = ("lines", "attempts", "events", "notes", "failures", "exchanges", "verdicts", "revisions")
@@ -202,8 +218,8 @@ def replace(target: Target) -> None:
 
 
 def owner(row: models.Model) -> models.Model:
-    """What the row hangs on: an order, an attempt or a seller."""
-    return next(getattr(row, name) for name in ("order", "attempt", "seller") if hasattr(row, name))
+    """What the row hangs on: an order, an attempt, a revision or a seller."""
+    return next(getattr(row, name) for name in ("order", "attempt", "revision", "seller") if hasattr(row, name))
 
 
 def delete_parent(target: Target) -> None:

@@ -171,7 +171,9 @@ class LineForm(forms.Form):
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         error_messages={"invalid": "Write a number, for example 5 or 2.5.", "min_value": "Write a number from 0 up."},
     )
-    discount_kind = forms.ChoiceField(label="Discount in", choices=DiscountKind.choices, required=False)
+    discount_kind = forms.ChoiceField(
+        label="Discount in", choices=DiscountKind.choices, required=False, widget=forms.Select(attrs={"aria-label": "Discount in"})
+    )
     is_optional = forms.BooleanField(label="Optional", required=False, widget=forms.CheckboxInput(attrs={"class": "check"}))
 
     price: Price | None = None

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 
 from orders import clock, lifecycle, pricing, quoting
-from orders.lifecycle import LineInput
+from orders.lifecycle import LineInput, QuoteTexts
 from orders.models import Customer, Membership, Offer, Order, Price, PriceList, Role, Seller, User, Vendor, VendorAccount
+from orders.money import Discount
 from portal.settings import local_key
 
 PASSWORD = "try-the-portal-2026"  # noqa: S105  (loopback only, printed by `up`)
@@ -114,9 +115,14 @@ def _customer(seller: Seller, row: dict[str, Any]) -> Customer:
 
 
 def _order(row: dict[str, Any], customers: dict[str, Customer], prices: dict[str, Price], actor: User) -> None:
-    lines = [LineInput(prices[plan], quantity) for plan, quantity in row["lines"]]
+    # After plan and quantity an item may have a discount in percent, and then whether it is optional.
+    lines = [
+        LineInput(prices[plan], quantity, discount=Discount(Decimal(more[0] if more else 0)), is_optional=bool(more[1:] and more[1]))
+        for plan, quantity, *more in row["lines"]
+    ]
+    texts = QuoteTexts(recipients=tuple(row.get("recipients", ())), customer_note=row.get("note", ""))
     order = lifecycle.create(
-        customers[row["customer"]], lines, by=actor, reference=row.get("reference", ""), kind=row.get("kind", Order.Kind.NEW)
+        customers[row["customer"]], lines, by=actor, reference=row.get("reference", ""), kind=row.get("kind", Order.Kind.NEW), texts=texts
     )
     match row.get("then"):
         case "place":

@@ -1,7 +1,7 @@
 /* Edits that are not saved yet stay on this device: for each person and draft, never with the internal note, until they are saved,
    thrown away, or the person signs out. What costs and margins are, no form has. */
 (() => {
-  const PREFIX = "draft:", KEPT_MS = 30 * 24 * 3600 * 1000;
+  const PREFIX = "draft:", KEPT_MS = 30 * 24 * 3600 * 1000;   /* portal.js knows the prefix, too */
   const LEFT_OUT = /^(csrfmiddlewaretoken|token|action|internal_note|q|customer_q|replacing|paste|their_version|removed_.*)$/;
   const user = document.body.dataset.user;
   if (!user) return;
@@ -10,16 +10,6 @@
   const read = (key) => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
   const write = (key, kept) => { try { localStorage.setItem(key, JSON.stringify(kept)); } catch { /* see above */ } };
   const drop = (key) => { try { localStorage.removeItem(key); } catch { /* see above */ } };
-  const keys = () => { try { return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX)); } catch { return []; } };
-
-  document.addEventListener("submit", (event) => { if (event.target.matches("[data-sign-out]")) keys().forEach(drop); });
-  for (const key of keys()) { const kept = read(key); if (!kept || Date.now() - kept.at > KEPT_MS) drop(key); }
-
-  /* Where a button led that saved: what it sent is saved. */
-  const order = location.pathname.match(/^\/orders\/SO-\d+\//)?.[0];
-  if (order && location.pathname !== `${order}edit/`) {
-    for (const key of [keyOf(`${order}edit/`), keyOf("/orders/new/")]) if (read(key)?.sent) drop(key);
-  }
 
   const form = document.getElementById("order-form");
   if (!form) return;
@@ -41,6 +31,7 @@
   const key = keyOf(location.pathname), kept = read(key), offer = document.getElementById("kept-offer");
   if (form.matches("[data-typed], [data-wrong]")) { hold(false); return; }
   if (!kept || !offer) return;
+  if (Date.now() - kept.at > KEPT_MS) { drop(key); return; }
   if (same(kept.entries, entries())) { drop(key); return; }
   const place = document.getElementById("kept");
   place.replaceChildren(offer.content.cloneNode(true));

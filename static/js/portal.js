@@ -49,6 +49,16 @@
   document.addEventListener("portal:saved", () => { unsaved = false; });
   addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
 
+  /* --- what draft-keeper.js keeps on this device goes at sign-out, and once a button led on from the page that it was typed on */
+  const forget = (goes) => {
+    try { for (const key of Object.keys(localStorage)) if (key.startsWith("draft:") && goes(key)) localStorage.removeItem(key); } catch { /* storage is off */ }
+  };
+  document.addEventListener("submit", (event) => { if (event.target.matches("[data-sign-out]")) forget(() => true); });
+  const order = location.pathname.match(/^\/orders\/SO-\d+\//)?.[0];
+  if (order && location.pathname !== `${order}edit/`) {
+    forget((key) => (key.endsWith(`:${order}edit/`) || key.endsWith(":/orders/new/")) && localStorage.getItem(key).includes('"sent":true'));
+  }
+
   /* --- the status filter sends itself when it is closed with Escape or a press outside */
   document.addEventListener("keydown", (event) => {
     const open = event.key === "Escape" && event.target.closest?.("details.filter[open]");

@@ -186,13 +186,14 @@ def test_notes_closing_deleting_undoing_and_stopping(shop: Shop, page: Page, pro
     page.get_by_role("link", name="Close order").click()
     page.get_by_role("button", name="Close order").click()
     expect(title_badge(page)).to_have_text("Completed with Errors")
-    # Historical takes a note, and nothing else.
+    # Historical takes a note and can be copied, and nothing else.
     page.locator("summary", has_text="Add note").click()
     page.get_by_label("Note").fill("Closed after the call.")
     page.get_by_role("button", name="Save note").click()
     expect(page.locator(".note-text").first).to_have_text("Closed after the call.")
     assert page.locator("main form").evaluate_all("forms => forms.map((form) => form.getAttribute('action'))") == [
-        f"/orders/{failed.number}/notes/"
+        f"/orders/{failed.number}/duplicate/",
+        f"/orders/{failed.number}/notes/",
     ]
 
     sent = order_in(OrderStatus.QUOTE_SENT, shop.world)

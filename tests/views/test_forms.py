@@ -542,7 +542,7 @@ def test_a_save_over_a_colleagues_is_refused_and_what_was_typed_stays(manager: C
     response = manager.post(path, sent | {"lines-0-quantity": "9", "reference": "mine", "city": "Mijn Stad", "action": "save"})
     assert response.status_code == 409
     page = HtmlPage(response)
-    assert page.says("Somebody else changed this order after you opened it")
+    assert page.says(f"{world.harbour.admin.name} changed this order")
     assert (value_of(page.field("lines-0-quantity")), value_of(page.field("reference")), value_of(page.field("city"))) == (
         "9",
         "mine",
