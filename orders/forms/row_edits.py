@@ -120,7 +120,8 @@ class RowEdits:
         customer = self.place.customer
         found = pasting.find(pasting.read(self.paste), self.place, customer.segment if customer else "")
         known = [one for one in found if isinstance(one, Known)]
-        fitting, too_many = known[: MAX_LINES - len(self.rows)], known[MAX_LINES - len(self.rows) :]
+        room = max(MAX_LINES - len(self.rows), 0)
+        fitting, too_many = known[:room], known[room:]
         plans = self._offered({one.offer.code for one in fitting})
         for one in fitting:
             row = self._row(one.offer, plans)

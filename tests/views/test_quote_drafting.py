@@ -94,6 +94,8 @@ def test_twenty_rows_make_twenty_items_and_more_than_an_order_holds_stay_in_the_
     page = press(manager, draft, "paste", paste="CFQ7TTC0LCHC:0002\n" * 60)
     assert len(titles(page)) == 50
     assert page.says("An order holds at most 50 items.")
+    typed = {f"lines-{number}-{name}": value for number in range(51) for name, value in (("offer", "NGBACKUP0001-0001"), ("quantity", "1"))}
+    assert len(titles(press(manager, draft, "paste", paste="CFQ7TTC0LCHC:0002\n" * 5, **typed))) == 51
 
 
 def test_a_row_for_another_segment_says_so(manager: Client, draft: Order, world: World) -> None:
