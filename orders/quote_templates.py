@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from orders import clock, quoting
 from orders.lifecycle import Refusal
-from orders.models import Order, QuoteTemplate, Seller, User
+from orders.models import Order, OrderLine, QuoteTemplate, Seller, User
 
 MOST_TEMPLATES = 200
 
@@ -33,19 +33,21 @@ def save_as_template(order: Order, name: str, *, by: User) -> QuoteTemplate:
 def _content(order: Order) -> dict[str, Any]:
     days = (order.valid_until - quoting.today(order)).days if order.valid_until else 0
     return {
-        "lines": [
-            {
-                "offer": line.offer.code,
-                "plan": f"{line.term}:{line.billing_cycle}",
-                "quantity": str(line.quantity),
-                "discount": f"{line.discount_value.normalize():f}" if line.discount else "",
-                "discount_kind": line.discount_kind,
-                "is_optional": "on" if line.is_optional else "",
-            }
-            for line in order.lines.select_related("offer")
-        ],
+        "lines": [row_of(line) for line in order.lines.select_related("offer")],
         "note": order.customer_note,
         "days": max(days, 0),
+    }
+
+
+def row_of(line: OrderLine) -> dict[str, str]:
+    """The line as the order form has it, without a price."""
+    return {
+        "offer": line.offer.code,
+        "plan": f"{line.term}:{line.billing_cycle}",
+        "quantity": str(line.quantity),
+        "discount": f"{line.discount_value.normalize():f}" if line.discount else "",
+        "discount_kind": line.discount_kind,
+        "is_optional": "on" if line.is_optional else "",
     }
 
 

@@ -295,17 +295,7 @@ class OrderLinesForm:
             "customer_note": order.customer_note,
             "internal_note": order.internal_note,
         }
-        rows = [
-            {
-                "offer": line.offer.code,
-                "plan": f"{line.term}:{line.billing_cycle}",
-                "quantity": line.quantity,
-                "discount": f"{line.discount_value.normalize():f}" if line.discount else "",
-                "discount_kind": line.discount_kind,
-                "is_optional": line.is_optional,
-            }
-            for line in order.lines.all()
-        ]
+        rows = [quote_templates.row_of(line) for line in order.lines.all()]
         return cls(order.seller, order, head=head, rows=rows)
 
     @classmethod
