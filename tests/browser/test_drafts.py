@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from orders.models import Order, User
 from orders.statuses import OrderStatus
@@ -159,6 +159,34 @@ def test_rows_pasted_into_the_search_become_items_and_unknown_ones_say_why(shop:
     expect(page.locator("#paste")).to_contain_text("NO-SUCH:0009 3 The catalogue has no such SKU.")
     saved(page)
     assert [(line.title, line.quantity) for line in order.lines.all()] == [(NORTHGATE, 5), (MICROSOFT, 6), (MICROSOFT, 12), (MICROSOFT, 4)]
+
+
+@pytest.mark.appearance
+def test_rows_pasted_while_the_customers_answer_is_on_its_way_stay(shop: Shop, new_context: NewContext) -> None:
+    world = shop.world
+    order, page = draft(shop, new_context=new_context)
+    late: list[tuple[Route, APIResponse]] = []
+    holding = True
+
+    def hold(route: Route) -> None:
+        if holding and route.request.method == "POST":
+            late.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route("**/edit/", hold)
+    page.get_by_role("combobox", name="Customer").select_option(world.harbour.other_customer.code)
+    page.locator("#paste summary").click()
+    page.get_by_label("SKU and quantity, a row for each").fill(f"{world.premium.sku}\t12\n{world.premium.sku}\t4")
+    page.locator("#paste-add").click()
+    page.wait_for_timeout(700)  # for requests that wait for nothing
+    holding = False
+    for route, answer in late:
+        route.fulfill(response=answer)
+    expect(page.locator("#items > li.order-line")).to_have_count(4)
+    saved(page)
+    assert [line.quantity for line in order.lines.all()] == [5, 6, 12, 4]
+    assert late
 
 
 @pytest.mark.appearance
