@@ -32,7 +32,7 @@ def objection(order: Order, acceptance: QuoteAcceptance, reason: str) -> str:
         if (more := getattr(now, name)) > (most := getattr(agreed, name)):
             accepted, found = formats.money(most, order.currency), formats.money(more, order.currency)
             return (
-                f"The customer accepted {accepted} {words}, and this is {found}. What he pays may fall and never rise: "
+                f"The customer accepted {accepted} {words}, and this is {found}. What the customer pays may fall and never rise: "
                 "order less, or close this order and send a new quote."
             )
     if differences(order, acceptance) and not reason.strip():

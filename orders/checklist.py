@@ -123,7 +123,7 @@ def _customer(customer: Customer, lines: Sequence[Wanted]) -> list[Check]:
     found = [Check(text, f"{edit}#id_{field}", blocks=True) for field, text in customer_checks.problems(customer, vendors)]
     if customer.is_archived:
         page = reverse("orders:customer-detail", args=[customer.code])
-        found.insert(0, Check(f"{customer.name} is archived. Bring him back first.", page, blocks=True))
+        found.insert(0, Check(f"{customer.name} is archived. Restore it first.", page, blocks=True))
     if other := customer.others_of_domain().first():
         found.append(Check(f"{other.name} has the domain {customer.domain}, too. A tenant belongs to one customer.", f"{edit}#id_domain"))
     return found or [Check("Customer details are complete", is_good=True)]

@@ -72,6 +72,13 @@ def number(value: Decimal | int, locale: str = "") -> str:
     return _unbroken(format_decimal(value, "#,##0.####", locale=locale or current()))
 
 
+def discount(value: Decimal, before: Decimal, currency: str, *, is_percent: bool) -> str:
+    """ "5 % off € 2.60", "€ 0.50 off € 9.50"; empty without one. `before`: the unit price without it."""
+    if not value:
+        return ""
+    return f"{f'{number(value)}{NO_BREAK}%' if is_percent else money(value, currency)} off {money(before, currency)}"
+
+
 def day(on: date, locale: str = "", *, with_year: bool) -> str:
     """“22 Nov”, or “22 Nov 2026”. Of a datetime, its own zone's day."""
     plain = on.date() if isinstance(on, datetime) else on

@@ -403,7 +403,7 @@ def duplicate(order: Order, *, by: User) -> tuple[Order, list[str]]:
     if not lines:
         raise Refusal("Nothing of this order is sold to the customer any more, so there is nothing to copy.")
     if order.customer.is_archived:
-        raise Refusal("The customer is archived. Restore him first.")
+        raise Refusal("The customer is archived. Restore it first.")
     kind = Order.FollowUp.COPY
     # Its day of validity is over or nearly so; the copy gets one of its own when it is sent.
     texts = replace(QuoteTexts.of(order), valid_until=None)
@@ -477,7 +477,7 @@ def keep_floor(order: Order, by: User, reason: str = "") -> None:
         return
     membership = Membership.objects.filter(user=by, seller=order.seller, is_active=True).first()
     if membership is None:
-        raise Refusal("The margin is below the seller’s floor. Only a seller admin of his may place this order.")
+        raise Refusal("The margin is below the seller’s floor. Only a seller admin may place this order.")
     floor = permissions.floor_of(order, membership)
     if not (answer := permissions.can_place_below(floor, reason)):
         raise Refusal(answer.reason)

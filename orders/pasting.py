@@ -25,7 +25,7 @@ WHOLE, LIKE_A_NUMBER = re.compile(r"[0-9]{1,8}"), re.compile(r"-?[0-9][0-9.,'\s]
 class Pasted:
     """One row as it was pasted; `product` and `sku` are empty where it names none, `quantity` is None where it says none.
 
-    `is_unclear`: it has a number that may mean several, such as 1.000.
+    `is_unclear`: it has a number that may mean several, such as 1.000, or words where a number is to be.
     """
 
     text: str
@@ -75,7 +75,7 @@ def _with_quantity(text: str, product: str, sku: str, others: list[str]) -> Past
     """The first number of the other columns, those after the SKU first."""
     number = next((cell for cell in others if LIKE_A_NUMBER.fullmatch(cell)), None)
     if number is None:
-        return Pasted(text, product, sku)
+        return Pasted(text, product, sku, is_unclear=bool(others))
     return Pasted(text, product, sku, int(number)) if WHOLE.fullmatch(number) else Pasted(text, product, sku, is_unclear=True)
 
 

@@ -202,21 +202,14 @@ def _row(line: dict[str, Any], currency: str, *, is_chosen: bool) -> Row:
         quantity=formats.number(line["quantity"]),
         price=formats.money(Decimal(line["unit_price"]), currency),
         per=PER_LABELS[line["cycle"]],
-        discount=_discount(line, currency),
+        discount=formats.discount(
+            Decimal(line["discount"] or 0), Decimal(line["list_price"]), currency, is_percent=line["discount_is_percent"]
+        ),
         amount=formats.money(Decimal(line["amount"]), currency),
         is_optional=line["is_optional"],
         is_chosen=is_chosen,
         base=line["base"],
     )
-
-
-def _discount(line: dict[str, Any], currency: str) -> str:
-    """ "5 % off € 2.60", "€ 0.50 off € 9.50"; empty without one."""
-    if not line["discount"]:
-        return ""
-    value = Decimal(line["discount"])
-    off = f"{formats.number(value)}{formats.NO_BREAK}%" if line["discount_is_percent"] else formats.money(value, currency)
-    return f"{off} off {formats.money(Decimal(line['list_price']), currency)}"
 
 
 def _sums(found: money.Totals, counted: Sequence[dict[str, Any]]) -> tuple[Sum, ...]:

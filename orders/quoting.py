@@ -158,6 +158,14 @@ def is_accepted(order: Order) -> bool:
     return order.status == OrderStatus.QUOTE_SENT and link is not None and link.ended_as == Ended.ACCEPTED
 
 
+def standing(order: Order) -> QuoteLink | None:
+    """The link of what is with the customer or was accepted; None while a new quote can be made of the order."""
+    link = order.quote_link
+    if link is None or order.status in {OrderStatus.START, OrderStatus.DRAFT}:
+        return None
+    return link if order.status == OrderStatus.QUOTE_SENT or link.ended_as == Ended.ACCEPTED else None
+
+
 def today(order: Order) -> date:
     """The day that it is at the seller's."""
     return clock.now().astimezone(ZoneInfo(order.seller.time_zone)).date()
@@ -201,7 +209,7 @@ def _back_to_draft(order: Order, transition: str, event: str, by: User | None, e
     order = lock(order)
     before, was_accepted = order.status, is_accepted(order)
     if was_accepted and not reason.strip():
-        raise Refusal("The customer has accepted this quote. Say why it is taken back; he is told.")
+        raise Refusal("The customer has accepted this quote. Say why it is taken back: the customer is told.")
     getattr(order, transition)()
     end_links(order, ended_as)
     if was_accepted:

@@ -72,7 +72,8 @@ def _extended(data: dict[str, Any]) -> str:
 def _accepted(data: dict[str, Any]) -> str:
     role = f" as {data['role']}" if data.get("role") else ""
     chosen = len(data.get("chosen", []))
-    return f"Revision {data.get('revision', '')}{role}{f', with {chosen} optional items' if chosen else ''}."
+    options = f", with {chosen} optional item{'s' if chosen > 1 else ''}" if chosen else ""
+    return f"Revision {data.get('revision', '')}{role}{options}."
 
 
 def _agreed(data: dict[str, Any]) -> str:
@@ -105,7 +106,7 @@ WORDINGS = {
     "extended": Wording("Quote’s last day changed", _extended, glyph="clock"),
     "reminded": Wording("Customer reminded", lambda data: "The link went to the recipients again.", "info", "send"),
     "link_replaced": Wording("New link made", lambda data: "The link before it leads to nothing any more.", glyph="copy"),
-    "answered": Wording("Customer answered to", lambda data: "The customer reads it at the quote’s link.", "info", "note"),
+    "answered": Wording("Answered the customer", lambda data: "The customer reads it at the quote’s link.", "info", "note"),
     "change_asked": Wording("Customer asks for a change", lambda data: "What is asked for stands under the quote.", "warn", "note"),
     "declined": Wording("Quote declined", _reason(), "bad", "x"),
     "quote_accepted": Wording("Quote accepted", _accepted, "good", "check"),

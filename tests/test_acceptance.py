@@ -35,7 +35,7 @@ def edit(order: Order, world: World, *quantities: int, reason: str = "") -> Orde
 
 
 def test_what_the_customer_pays_never_rises(world: World, failed: Order) -> None:
-    with pytest.raises(Refusal, match="What he pays may fall and never rise"):
+    with pytest.raises(Refusal, match="What the customer pays may fall and never rise"):
         edit(failed, world, 6, 2, reason="He called")
     # Neither by a dearer item that a cheaper one makes up for in all but one sum.
     yearly = [LineInput(world.premium_yearly, 1), world.line(quantity=1)]

@@ -55,7 +55,7 @@ def test_a_quantity_outside_the_range_an_archived_customer_and_no_account_stop_i
     edit, page = f"/orders/{order.number}/edit/#id_lines-0-quantity", f"/customers/{world.harbour.customer.code}/"
     assert dict(blocking(again(order))) == {
         "Northgate Backup for Mailboxes: sold from 1 to 25, and these are 500.": edit,
-        "Alder Dental is archived. Bring him back first.": page,
+        "Alder Dental is archived. Restore it first.": page,
         "There is no account at Northgate Backup to order with. Our staff must connect one, or take the item out.": edit,
     }
     client.force_login(world.harbour.manager)

@@ -91,7 +91,7 @@ class AskForm(NamedForm):
 class ReasonForm(forms.Form):
     """Why a quote is taken back; demanded where the customer has accepted it."""
 
-    reason = _words("Why", longest=200, required=False, hint="The customer is told, if he has accepted the quote.")
+    reason = _words("Why", longest=200, required=False, hint="The customer is told, if the quote was accepted.")
 
 
 class ExtendForm(forms.Form):
@@ -112,7 +112,7 @@ class AnswerForm(forms.Form):
         longest=LONGEST_MESSAGE,
         rows=3,
         say="Write the answer first.",
-        hint="The customer reads it at his link and gets a mail.",
+        hint="The customer reads it beside the quote and gets a mail.",
     )
 
 

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orders import clock, formats
+from orders.models import OrderLine
 from orders.money import CYCLE_LABELS, TERM_LABELS
 
 register = template.Library()
@@ -25,6 +26,12 @@ def icon(name: str, classes: str = "") -> SafeString:
 def money(amount: Decimal | None, currency: str) -> str:
     """“€ 1,132.80”, in the seller's way of writing; empty for no amount."""
     return "" if amount is None else formats.money(amount, currency)
+
+
+@register.filter
+def discount(line: OrderLine, currency: str) -> str:
+    """“5 % off € 5.60”; empty without one."""
+    return formats.discount(line.discount_value, line.list_unit_price, currency, is_percent=line.discount.is_percent)
 
 
 @register.filter

@@ -385,7 +385,7 @@ def _page(
         _put_focus(_first_wrong(form, customer_form), form, customer_form)
     explanations = Catalogue().explain(order) if order and order.status == OrderStatus.PROVISIONING_FAILED else []
     priced = _priced(request, form, order)
-    is_quote = order is not None and order.status == OrderStatus.DRAFT and order.kind == Order.Kind.NEW
+    is_quote = order.status == OrderStatus.DRAFT and order.kind == Order.Kind.NEW if order else bool(form.head["as_quote"].value())
     agreed = acceptance.binding(order) if order else None
     context = {
         "accepted": agreed,

@@ -24,7 +24,7 @@ class QuotePanel:
     address: str
     is_open: bool
     is_expired: bool
-    is_accepted: bool
+    has_pdf: bool
     may_write: bool
     revisions: list[RevisionShown]
     messages: list[QuoteMessage]
@@ -51,7 +51,7 @@ def quote_panel(request: SellerRequest, order: Order) -> QuotePanel | None:
         address=mail.link(quoting.address_of(link)) if may_write and is_with_customer else "",
         is_open=is_with_customer,
         is_expired=link.is_expired(now),
-        is_accepted=quoting.is_accepted(order),
+        has_pdf=quoting.standing(order) is not None,
         may_write=may_write,
         revisions=shown,
         messages=[message for revision in revisions[::-1] for message in thread(revision)],

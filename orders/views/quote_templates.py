@@ -58,6 +58,7 @@ def save(request: SellerRequest, number: str) -> HttpResponse:
         "order": order,
         "form": form,
         "title": "Save as template",
+        "heading": f"Save {order.number} as a template",
         "text": "Items, discounts, the note to the customer and the days of validity. Prices are those of the day it is used.",
         "button": "Save template",
         "token": submissions.new_token(),

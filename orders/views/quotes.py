@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import NamedTuple
 
 from django import forms
 from django.contrib import messages
@@ -37,14 +38,13 @@ def preview(request: SellerRequest, number: str) -> HttpResponse:
 
 @require_safe
 def pdf(request: SellerRequest, number: str) -> HttpResponse:
-    """The quote as a file: what was sent while it is with the customer, else what would be sent now."""
+    """The quote as a file: what is with the customer or was accepted, else what would be sent now."""
     order = scoped(request, number)
     return as_file(quote_pdf.pdf(_sheet(order), logo=logos.of(request.seller.logo)), f"{order.number}.pdf")
 
 
 def _sheet(order: Order) -> Sheet:
-    link = order.quote_link
-    if link is not None and order.status == "quote_sent":
+    if link := quoting.standing(order):
         acceptance = getattr(link.revision, "acceptance", None)
         return quote_document.sheet(link.revision.document, link.valid_until, acceptance.chosen if acceptance else ())
     valid_until = order.valid_until or quoting.today(order) + timedelta(days=order.seller.quote_days)
@@ -194,17 +194,40 @@ def approve(request: SellerRequest, number: str) -> HttpResponse:
 
 # --- what they share
 
+
+class Words(NamedTuple):
+    """What a small page says: the last word of its path, its heading, what happens, its button."""
+
+    title: str
+    heading: str
+    text: str
+    button: str
+
+
 WORDS = {
-    "revise": ("Revise quote", "It becomes a Draft again, with everything in it. The link that was sent stops taking an answer.", "Revise"),
-    "withdraw": ("Withdraw quote", "It becomes a Draft again. The customer’s link says that it was withdrawn.", "Withdraw"),
-    "extend": ("Extend quote", "Only the last day changes: the same revision, the same link.", "Extend"),
-    "answer": ("Answer the customer", "He reads it beside the quote.", "Send answer"),
-    "agreed": (
-        "The customer agreed",
-        "For who agreed without the link. It is kept with the order; then you review and place it.",
+    "revise": Words(
+        "Revise",
+        "Revise quote {}",
+        "It becomes a Draft again, with everything in it. The link that was sent stops taking an answer.",
+        "Revise",
+    ),
+    "withdraw": Words(
+        "Withdraw", "Withdraw quote {}", "It becomes a Draft again. The customer’s link says that it was withdrawn.", "Withdraw"
+    ),
+    "extend": Words("Extend", "Extend quote {}", "Only the last day changes: the same revision, the same link.", "Extend"),
+    "answer": Words("Answer", "Answer about quote {}", "It stands with the customer’s questions, on both sides.", "Send answer"),
+    "agreed": Words(
+        "Customer agreed",
+        "The customer agreed to quote {}",
+        "For an agreement without the link. It is kept with the order; then you review and place it.",
         "Go on to review",
     ),
-    "approve": ("Approve below the floor", "It counts for these items and prices. When one changes, it is asked again.", "Approve"),
+    "approve": Words(
+        "Approve",
+        "Approve {} below the floor",
+        "It counts for these items and prices. When one changes, it is asked again.",
+        "Approve",
+    ),
 }
 
 
@@ -219,10 +242,16 @@ def _with_form(
     shown = _shown(request, number)
     if not permissions.can_write(request.membership):
         return forbidden(request, Exception(permissions.VIEWERS_READ.reason))
-    form = form_class(request.POST) if request.method == "POST" else form_class()
+    form = form_class(request.POST) if request.method == "POST" else form_class(initial={"valid_until": shown.order.valid_until})
     if request.method != "POST" or not form.is_valid():
-        title, text, button = WORDS[verb]
-        context = {"order": shown.order, "form": form, "title": title, "text": text, "button": button, "token": submissions.new_token()}
+        words = WORDS[verb]
+        context = {
+            **words._asdict(),
+            "heading": words.heading.format(number),
+            "order": shown.order,
+            "form": form,
+            "token": submissions.new_token(),
+        }
         return render(request, "orders/quote_verb.html", context, status=422 if request.method == "POST" else 200)
     return act(request, shown, permissions.can_write(request.membership), lambda: do(shown.order, form.cleaned_data))
 

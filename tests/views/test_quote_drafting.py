@@ -46,6 +46,13 @@ def titles(page: HtmlPage) -> list[str]:
     return [f"{sent[f'lines-{row}-quantity']} {sent[f'lines-{row}-offer']}" for row in rows]
 
 
+def test_a_new_quote_is_called_so_everywhere_on_its_screen(manager: Client) -> None:
+    page = HtmlPage(manager.get("/orders/new/?quote=1"))
+    assert [text_of(part) for part in page.all("h1")] == ["New quote"]
+    assert page.says("Before you send")
+    assert not page.says("New order")
+
+
 # --- rows
 
 
@@ -69,6 +76,7 @@ def test_rows_move_without_script_and_nothing_is_saved_by_it(manager: Client, dr
         ("CFQ7TTC0LCHC:0002\tMicrosoft 365 Premium\t7", "7 CFQ7TTC0LCHC-0002"),
         ("CFQ7TTC0LCHC:0002", "1 CFQ7TTC0LCHC-0002"),
         ("CFQ7TTC0LCHC:0002\t1.000", "Write the quantity as a whole number"),
+        ("CFQ7TTC0LCHC:0002\tmany", "Write the quantity as a whole number"),
         ("CFQ7TTC0LCHC:0002\t0", "Sold from 1 to"),
         ("CFQ7TTC0LCHC:0002\t99999999", "Sold from 1 to"),
         ("SKU\tQuantity", "There is no SKU in it."),

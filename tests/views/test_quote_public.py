@@ -19,6 +19,7 @@ from orders.views import quote_public
 from tests.harness.clock import Clock
 from tests.harness.portal import Portal
 from tests.harness.world import World, again, order_in
+from tests.test_quote_pdf import text
 from tests.walls.corpus import TEXTS
 from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage, body_of
@@ -195,6 +196,10 @@ def test_chosen_options_are_ordered_and_the_others_are_not(client: Client, world
     assert [line.quantity for line in order.lines.all()] == [2, 3]
     assert order.due_now == order.totals().due_now
     assert QuoteAcceptance.objects.get().chosen == [2]
+    client.force_login(world.harbour.manager)
+    assert f"/orders/{order.number}/pdf/" in HtmlPage(client.get(f"/orders/{order.number}/")).links()
+    kept = text(client.get(f"/orders/{order.number}/pdf/").content)
+    assert kept.count("notinthetotals") == 1, "the file is what was accepted, with what was not chosen"
 
 
 @pytest.mark.pages
