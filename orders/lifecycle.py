@@ -485,7 +485,8 @@ def keep_floor(order: Order, by: User, reason: str = "") -> None:
     FloorApproval.objects.create(
         order=order,
         prices_sha256=permissions.prices_of(order),
-        margin_percent=round(floor.margin, 2),
+        # Sold for next to nothing, the percentage has no end.
+        margin_percent=max(round(floor.margin, 2), FloorApproval.LOWEST),
         floor_percent=floor.floor,
         reason=reason.strip(),
         is_own=floor.is_own,

@@ -7,7 +7,7 @@ from django.test import Client
 
 from orders import lifecycle
 from orders.lifecycle import LineInput, Refusal
-from orders.models import Membership, Order, OrderEvent, Price, Role, Seller, User
+from orders.models import FloorApproval, Membership, Order, OrderEvent, Price, Role, Seller, User
 from tests.harness.world import World, again
 from tests.walls.markup import complaints
 from tests.walls.pages import HtmlPage
@@ -82,6 +82,13 @@ def test_an_admin_places_it_with_a_reason_that_stands_in_the_timeline(client: Cl
     # A viewer hears nothing of margins.
     client.force_login(world.harbour.viewer)
     assert not HtmlPage(client.get(f"/orders/{order.number}/")).says("margin")
+
+
+def test_what_is_sold_for_next_to_nothing_is_approved_like_the_rest(world: World) -> None:
+    sold = Price(offer=world.backup, market="NL", currency="EUR", term="P1M", billing_cycle="monthly", term_cost=Decimal("90000000"), term_price=Decimal("0.01"))  # fmt: skip
+    order = order_by(world, world.harbour.admin, LineInput(sold, 1))
+    lifecycle.approve_below_floor(order, by=world.harbour.admin, reason=WHY)
+    assert order.floor_approvals.get().margin_percent == FloorApproval.LOWEST
 
 
 def test_the_only_admin_may_approve_himself_and_it_says_so_and_with_a_second_one_he_may_not(client: Client, world: World) -> None:

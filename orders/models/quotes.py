@@ -3,7 +3,8 @@
 import hashlib
 import json
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Self
+from decimal import Decimal
+from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -136,6 +137,8 @@ class QuoteMessage(models.Model):
 
 class FloorApproval(models.Model):
     """A seller admin let an order go below the margin floor, with these prices; other prices ask again."""
+
+    LOWEST: ClassVar = Decimal("-9999999.99")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="floor_approvals")
     prices_sha256 = models.CharField(max_length=64, help_text="Of the lines with their quantities, prices and costs.")
