@@ -165,7 +165,19 @@ def admin_paths(address: Address) -> Iterator[tuple[str, str]]:
         yield "none", address.path(**values)
 
 
+def methods(address: Address, actor: str) -> tuple[str, ...]:
+    """All; one model stands for the others where a stranger comes with a rare method to the admin, whose door is one for all."""
+    is_like_others = address.model not in {"", "orders_order"} and actor != "staff"
+    return ("GET", "POST") if is_like_others else METHODS
+
+
 # --- what must be answered
+
+
+def is_refused_unseen(address: Address, method: str) -> bool:
+    """The address has no such method, so whichever object is named there is not looked at."""
+    rule = address.rule()
+    return rule is not None and rule.kind != Kind.STAFF and method not in rule.methods
 
 
 def expected(address: Address, method: str, actor: str, whose: str) -> set[int]:
@@ -267,12 +279,12 @@ def changes_something(address: Address, method: str, actor: str, whose: str) -> 
 
 def wrong_answers(scene: Scene, client: Client, actor: str, address: Address) -> list[str]:
     """What the address answers otherwise than the table says, asked by every method that lets nobody write."""
-    problems, data = [], content(scene.side(actor))
+    problems, data, seen = [], content(scene.side(actor)), set[str]()
     # How often one address may ask is looked at where it belongs (views/test_quote_public.py).
     cache.clear()
     for whose, path in paths(address, scene, actor):
-        for method in METHODS:
-            if changes_something(address, method, actor, whose):
+        for method in methods(address, actor):
+            if changes_something(address, method, actor, whose) or (whose in seen and is_refused_unseen(address, method)):
                 continue
             response = ask(client, method, path, data)
             right = expected(address, method, actor, whose)
@@ -280,6 +292,7 @@ def wrong_answers(scene: Scene, client: Client, actor: str, address: Address) ->
                 problems.append(f"{method} {path} ({whose}): {response.status_code} instead of {sorted(right)}")
             if wrong := where(response, path, actor):
                 problems.append(f"{method} {path}: {wrong}")
+        seen.add(whose)
     return problems
 
 
@@ -329,21 +342,23 @@ def test_another_sellers_order_answers_byte_for_byte_as_a_missing_one_in_all_ten
     world: World, static_files: Path, actor: str
 ) -> None:
     scene = scenes.build(world)
-    client, problems, compared = scene.client(actor), [], 0
-    data = content(scene.side(actor))
+    client, problems, compared, turn = scene.client(actor), [], 0, 0
+    data, orders = content(scene.side(actor)), list(scene.theirs(actor).items())
     before = state()
     for address in addresses():
         if address.arguments != ("number",):
             continue
         for method in METHODS:
             missing = likeness(ask(client, method, address.path(number=MISSING), data))
-            for status, order in scene.theirs(actor).items():
+            # Where no order is looked at, each status takes its turn.
+            turn += 1
+            for status, order in [orders[turn % len(orders)]] if is_refused_unseen(address, method) else orders:
                 theirs = likeness(ask(client, method, address.path(number=order.number), data))
                 compared += 1
                 if theirs != missing:
                     problems.append(f"{method} {address.name}, {status}: {theirs[0]} {theirs[1]} is not {missing[0]} {missing[1]}")
     assert not problems, "\n".join(problems)
-    assert compared >= 9 * 10 * len(METHODS)
+    assert compared >= 24 * (10 + len(METHODS) - 1)
     assert state() == before
 
 
