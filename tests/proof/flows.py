@@ -1,5 +1,6 @@
 """What is killed: each flow makes an order ready, does one piece of work on it, and knows how that must end."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ from orders import checklist, lifecycle, provisioning, purchasing, quoting
 from orders import clock as portal_clock
 from orders.lifecycle import LineInput
 from orders.models import AttemptState, Order, PurchaseAttempt
+from orders.models.purchases import CLAIMABLE_STATES
 from orders.statuses import OrderStatus
 from orders.vendors import microsoft_login
 from tests.harness.clock import Clock
@@ -21,7 +23,8 @@ from tests.proof.crash import Say
 from tests.proof.history import WITH_VENDOR, Outcome
 from tests.proof.observe import Notes
 
-ROUNDS = 60
+# Of virtual time: how often a worker looks, and after how long an order must have left its vendors.
+STEP_SECONDS, LONGEST_SECONDS = 5, 300
 RUN_ATTEMPT = "orders.tasks.run_attempt"
 
 
@@ -118,12 +121,25 @@ def is_settled(order: Order) -> bool:
 
 def settle(scene: Scene, order: Order) -> bool:
     """Work until the order has left its vendors; time passes at once. False when it never does."""
-    for _ in range(ROUNDS):
-        if is_settled(order):
-            return True
+    passed = 0
+    while not is_settled(order) and passed < LONGEST_SECONDS:
         work()
-        scene.clock.advance(seconds=5)
-    return False
+        seconds = STEP_SECONDS if is_settled(order) else until_due(order)
+        scene.clock.advance(seconds=seconds)
+        passed += seconds
+    return is_settled(order)
+
+
+def until_due(order: Order) -> int:
+    """Seconds to the first look at which something of the order can be due: in between, a worker would find nothing."""
+    now, attempts = portal_clock.now(), order.attempts.filter(account__is_paused=False)
+    moments = [
+        *attempts.filter(state=AttemptState.SENDING).values_list("lease_until", flat=True),
+        *attempts.filter(state__in=CLAIMABLE_STATES).values_list("next_action_at", flat=True),
+        *Order.objects.filter(pk=order.pk, status=OrderStatus.SCHEDULED).values_list("scheduled_for", flat=True),
+    ]
+    seconds = min(((at - now).total_seconds() for at in moments if at), default=LONGEST_SECONDS)
+    return STEP_SECONDS * max(1, math.ceil(seconds / STEP_SECONDS))
 
 
 # --- how orders are made ready
