@@ -416,7 +416,7 @@ def _page(
         "is_quote": is_quote,
         "menu": "quotes" if is_quote else "",
         "may_send": order is None or (order.status in {OrderStatus.START, OrderStatus.DRAFT} and order.kind == Order.Kind.NEW),
-        "revision": order.revisions.count() + 1 if order and order.status == OrderStatus.DRAFT else 0,
+        "revision": (order.revisions.count() if order else 0) + 1 if is_quote else 0,
         "unfinished": priced.unfinished,
         "has_sum": not priced.lines or priced.unfinished < len(priced.lines),
         "checks": _checks(request, priced, order, is_quote=is_quote),

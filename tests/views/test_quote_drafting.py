@@ -50,6 +50,7 @@ def test_a_new_quote_is_called_so_everywhere_on_its_screen(manager: Client) -> N
     page = HtmlPage(manager.get("/orders/new/?quote=1"))
     assert [text_of(part) for part in page.all("h1")] == ["New quote"]
     assert page.says("Before you send")
+    assert page.says("Revision 1")
     assert not page.says("New order")
 
 
