@@ -76,7 +76,8 @@ def discount(value: Decimal, before: Decimal, currency: str, *, is_percent: bool
     """ "5 % off € 2.60", "€ 0.50 off € 9.50"; empty without one. `before`: the unit price without it."""
     if not value:
         return ""
-    return f"{f'{number(value)}{NO_BREAK}%' if is_percent else money(value, currency)} off {money(before, currency)}"
+    off = f"{number(value)}{NO_BREAK}%" if is_percent else money(value, currency)
+    return f"{off} off {money(before, currency)}"
 
 
 def day(on: date, locale: str = "", *, with_year: bool) -> str:

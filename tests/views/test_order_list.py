@@ -159,11 +159,11 @@ def test_characters_that_mean_something_to_a_database_are_only_characters(manage
 
 
 NONSENSE: list[dict[str, Any]] = [
-        {"after": "x"}, {"after": "x" * 5_000}, {"before": "\0"}, {"after": "é"}, {"before": "%%%"}, {"after": "MjAyNi0wMS0wMXw1"},
-        {"after": "MjAyNi0wMS0wMVQwMDowMDowMCswMDowMHx4"}, {"status": "Completed"}, {"status": "completed"}, {"status": ["draft", "nonsense", "\0"]},
-        {"view": "nonsense"}, {"view": "\0"}, {"q": "x" * 10_000}, {"q": "\0"}, {"q": "a\0b"}, {"q": "%%%"}, {"q": "\ud7ff\ue000\U0010ffff"},
-        {"page": "-1"}, {"page": "1e9"}, {"page_size": "1000000000"}, {"sort": "-seller__secret"}, {"status__regex": "(a+)+$"}, {"_connector": "OR"},
-        {"seller": "2"}, {"customer": "nobody"}, {"q": "' OR 1=1--"}, {"q": "SO-"}, {"q": "<script>alert(1)</script>"}, {"fresh": "x"},
+    {"after": "x"}, {"after": "x" * 5_000}, {"before": "\0"}, {"after": "é"}, {"before": "%%%"}, {"after": "MjAyNi0wMS0wMXw1"},
+    {"after": "MjAyNi0wMS0wMVQwMDowMDowMCswMDowMHx4"}, {"status": "Completed"}, {"status": "completed"}, {"status": ["draft", "nonsense", "\0"]},
+    {"view": "nonsense"}, {"view": "\0"}, {"q": "x" * 10_000}, {"q": "\0"}, {"q": "a\0b"}, {"q": "%%%"}, {"q": "\ud7ff\ue000\U0010ffff"},
+    {"page": "-1"}, {"page": "1e9"}, {"page_size": "1000000000"}, {"sort": "-seller__secret"}, {"status__regex": "(a+)+$"}, {"_connector": "OR"},
+    {"seller": "2"}, {"customer": "nobody"}, {"q": "' OR 1=1--"}, {"q": "SO-"}, {"q": "<script>alert(1)</script>"}, {"fresh": "x"},
 ]  # fmt: skip
 
 
