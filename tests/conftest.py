@@ -221,8 +221,30 @@ def world(request: pytest.FixtureRequest, database: Database) -> World:
     """Committed when the test commits, in the rolled-back transaction otherwise; its vendors are the sandbox when there is one."""
     has = set(request.fixturenames)
     request.getfixturevalue("committed_db" if "committed_db" in has else "db")
+    if _shares_world(request):
+        shared: World = database.shared()
+        return shared
     vendor: Sandbox | None = request.getfixturevalue("vendor") if "vendor" in has else None
     return build(vendor.url if vendor else NOWHERE)
+
+
+@pytest.fixture
+def _world_around(request: pytest.FixtureRequest, database: Database) -> None:
+    """The world is the same for all tests that roll back and have no vendor: it waits in a transaction around theirs."""
+    if _shares_world(request):
+        database.share(build)
+    else:
+        database.end_sharing()
+
+
+@pytest.fixture
+def _django_db_helper(_world_around: None, _django_db_helper: None) -> None:
+    """pytest-django's own, inside what is around it."""
+
+
+def _shares_world(request: pytest.FixtureRequest) -> bool:
+    found = request.node._fixtureinfo.name2fixturedefs.get("world", ())
+    return bool(found) and found[-1].func is world.__wrapped__ and not {"committed_db", "vendor"} & set(request.fixturenames)
 
 
 @pytest.fixture

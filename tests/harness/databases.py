@@ -5,8 +5,9 @@ transaction that is rolled back, or commits and gets the whole database replaced
 flushing, which our triggers refuse by design, and never by switching them off.
 """
 
+import copy
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest_django
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from portal.settings import database as settings_of
 from tests.harness.postgres import Server
@@ -33,6 +34,8 @@ class Database:
     def __init__(self, blocker: "pytest_django.DjangoDbBlocker") -> None:
         self._blocker = blocker
         self._before = connections.settings["default"]
+        self._around: transaction.Atomic | None = None
+        self._shared: Any = None
 
     def build(self) -> None:
         """Migrate the template and make the first copy of it."""
@@ -53,9 +56,29 @@ class Database:
             self.disconnect()
             self._set(self._before)
 
+    def share(self, build: Callable[[], Any]) -> None:
+        """From here on tests run inside a transaction that already holds what `build` makes: it is made once for many of them."""
+        if self._around is None:
+            with self._blocker.unblock():
+                self._around = transaction.atomic()
+                self._around.__enter__()
+                self._shared = build()
+
+    def shared(self) -> Any:
+        """What was built, as nobody has touched it."""
+        return copy.deepcopy(self._shared)
+
+    def end_sharing(self) -> None:
+        if self._around is not None:
+            with self._blocker.unblock():
+                transaction.set_rollback(True)
+                self._around.__exit__(None, None, None)
+            self._around = self._shared = None
+
     @contextmanager
     def committed(self) -> Iterator["Database"]:
         """Real commits inside; afterwards the database is as the template was."""
+        self.end_sharing()
         with self._blocker.unblock():
             settings.EPOCH_FILE.unlink(missing_ok=True)
             try:
@@ -80,6 +103,7 @@ class Database:
         raise NotImplementedError
 
     def disconnect(self) -> None:
+        self.end_sharing()
         connection.close()
         if hasattr(connection, "close_pool"):
             connection.close_pool()
