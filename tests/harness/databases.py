@@ -17,6 +17,7 @@ import pytest_django
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from portal.settings import database as settings_of
 from tests.harness.postgres import Server
@@ -34,7 +35,8 @@ class Database:
     def __init__(self, blocker: "pytest_django.DjangoDbBlocker") -> None:
         self._blocker = blocker
         self._before = connections.settings["default"]
-        self._around: transaction.Atomic | None = None
+        # The connection whose open transaction holds what is shared, and that.
+        self._holder: BaseDatabaseWrapper | None = None
         self._shared: Any = None
 
     def build(self) -> None:
@@ -58,22 +60,25 @@ class Database:
 
     def share(self, build: Callable[[], Any]) -> None:
         """From here on tests run inside a transaction that already holds what `build` makes: it is made once for many of them."""
-        if self._around is None:
-            with self._blocker.unblock():
-                self._around = transaction.atomic()
-                self._around.__enter__()
-                self._shared = build()
+        with self._blocker.unblock():
+            if self._holder is not connections["default"] or self._holder.closed_in_transaction:
+                self.end_sharing()
+                transaction.atomic().__enter__()
+                self._holder, self._shared = connections["default"], build()
 
     def shared(self) -> Any:
         """What was built, as nobody has touched it."""
         return copy.deepcopy(self._shared)
 
     def end_sharing(self) -> None:
-        if self._around is not None:
+        """Also from a context that has another connection, as there is after a browser was started or ended: a closed one rolls back."""
+        if self._holder is not None:
             with self._blocker.unblock():
-                transaction.set_rollback(True)
-                self._around.__exit__(None, None, None)
-            self._around = self._shared = None
+                self._holder.in_atomic_block = False
+                self._holder.close()
+                # Where a test had closed it, Django keeps it until the block ends, which it just did.
+                self._holder.connection = None
+            self._holder = self._shared = None
 
     @contextmanager
     def committed(self) -> Iterator["Database"]:
