@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 WATCHED = timedelta(days=30)
 # Clocks differ, and the last thing before a backup may have taken a while.
 MARGIN = timedelta(hours=1)
-# A call that another worker had begun may still take effect.
-IN_FLIGHT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)

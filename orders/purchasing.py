@@ -40,6 +40,7 @@ from orders.models.purchases import MAX_TRIES, storable
 from orders.statuses import OrderStatus
 from orders.vendors import registry
 from orders.vendors.contract import (
+    CLOCK_DRIFT,
     AuthBroken,
     Bought,
     Busy,
@@ -57,6 +58,9 @@ from orders.wake import wake
 
 log = logging.getLogger(__name__)
 
+# A call that was begun and whose answer never came may still take effect for so long: no vendor says how long, and this is longer
+# than our own deadline and than gateways wait.
+IN_FLIGHT = timedelta(minutes=2)
 # How long an attempt that waits for staff may lie when every wake was lost: their last answer wakes it at once.
 STAFF_POLL = timedelta(hours=1)
 OUT = (OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED)
@@ -92,7 +96,7 @@ def _converse(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJo
     try:
         if attempt.must_look and not _has_looked(attempt, connector, journal):
             return
-        snapshot = connector.advance(attempt.order_request(), journal)
+        snapshot = _last_word(attempt, connector, journal)
     except LostLease:
         log.warning("%s: the lease ended while talking to the vendor; whoever holds it goes on", attempt)
     except SendsHeld:
@@ -138,12 +142,46 @@ def _has_looked(attempt: PurchaseAttempt, connector: Connector, journal: Attempt
         journal.adopt(found)
         return True
     now, sent_until = clock.now(), epoch.sent_until()
-    if sent_until and now < (visible := sent_until + capabilities.lookup_lag + epoch.IN_FLIGHT):
+    if sent_until and now < (visible := sent_until + capabilities.lookup_lag + IN_FLIGHT):
         # What was sent last before the backup was restored may not show yet.
         hold(attempt, visible - now, journal)
         return False
     _release(attempt, must_look=False)
     return False
+
+
+def _last_word(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> Snapshot:
+    """What the vendor says of this attempt. Raises what the connector raises.
+
+    A no to a repeated call says nothing of an earlier one whose answer was lost: that may be on its way yet, or have bought.
+    """
+    request = attempt.order_request()
+    try:
+        return connector.advance(request, journal)
+    except (Rejected, Busy):
+        lost = journal.lost(connector.buying_step)
+        if lost is None or journal.adopted():
+            raise
+        found = _found_after(lost, attempt, connector, journal)
+        if not found and _is_without_effect(lost, attempt, connector, journal):
+            raise
+    if not found:
+        raise OutcomeUnknown("The repeat was refused, and the call whose answer was lost may still take effect.")
+    journal.adopt(found)
+    return connector.advance(request, journal)
+
+
+def _found_after(lost: datetime, attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> tuple[str, ...]:
+    since = (journal.first_sent(connector.buying_step) or lost) - CLOCK_DRIFT
+    return connector.find(attempt.order_request(), journal, since) if attempt.vendor.capabilities.finds_orders else ()
+
+
+def _is_without_effect(lost: datetime, attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> bool:
+    """Whether a call of that time, of which no look shows anything, bought nothing and can't buy any more."""
+    now, over = clock.now(), lost + IN_FLIGHT
+    if now < over:
+        return False
+    return connector.is_unsold(attempt.order_request(), journal) or now >= over + attempt.vendor.capabilities.lookup_lag
 
 
 # --- claim

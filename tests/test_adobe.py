@@ -134,3 +134,13 @@ def test_after_a_restored_backup_a_busy_vendor_is_asked_until_he_tells(
     assert follow(order, clock, step=timedelta(minutes=2)).status == OrderStatus.COMPLETED
     assert order.attempts.count() == 1
     assert (len(purchases(vendor)), len(correlations(vendor))) == (1, 1)
+
+
+def test_a_refused_repeat_is_no_verdict_while_the_order_before_it_may_still_be_taken(
+    world: World, vendor: Sandbox, clock: Clock, price: Price
+) -> None:
+    vendor.faults("late_effect:PT30S", **ORDERS)
+    vendor.faults("code:400/1117", **ORDERS)
+    order = follow(placed(world, LineInput(price, 5)), clock, step=timedelta(seconds=40))
+    assert order.status == OrderStatus.COMPLETED
+    assert (order.attempts.count(), len(purchases(vendor))) == (1, 1)

@@ -385,3 +385,33 @@ def test_the_customer_of_a_lost_attempt_is_found_and_not_created_again(world: Wo
     order = lifecycle.edit(order, [world.line(world.premium_monthly, 4)], by=world.harbour.manager, version=order.version)
     assert work(lifecycle.retry(order, by=world.harbour.manager), clock).status == OrderStatus.COMPLETED
     assert len(vendor.ledger()["customers"]) == 1
+
+
+# --- a call whose answer was lost may still take effect after its repeat was refused
+
+
+def test_a_refused_repeat_is_no_verdict_while_the_call_before_it_may_still_buy(world: World, vendor: Sandbox, clock: Clock) -> None:
+    vendor.faults("late_effect:PT30S", **CHECKOUT)
+    vendor.faults("code:400/3000", **CHECKOUT)
+    order = placed(world, world.line(world.premium_monthly, 5))
+    while again(order).status == OrderStatus.PROVISIONING_STARTED and bought(vendor) == []:
+        run_due()
+        clock.advance(seconds=5)
+    assert again(order).status == OrderStatus.PROVISIONING_STARTED
+    # Until then the list of orders may not show it.
+    clock.advance(minutes=15)
+    assert work(order, clock).status == OrderStatus.COMPLETED
+    assert len(bought(vendor)) == 1
+
+
+def test_a_refused_repeat_counts_when_the_call_before_it_can_have_no_effect_any_more(world: World, vendor: Sandbox, clock: Clock) -> None:
+    vendor.faults("drop_before_commit", **CHECKOUT)
+    vendor.faults("code:400/3000", **CHECKOUT)
+    order = placed(world, world.line(world.premium_monthly, 5))
+    began = portal_clock.now()
+    while again(order).status == OrderStatus.PROVISIONING_STARTED:
+        run_due()
+        clock.advance(seconds=5)
+    assert again(order).status == OrderStatus.PROVISIONING_FAILED
+    assert order.attempts.get().failures.get().code == "3000"
+    assert portal_clock.now() - began > purchasing.IN_FLIGHT

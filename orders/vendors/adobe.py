@@ -25,6 +25,7 @@ from urllib.parse import quote, urlencode
 from orders.vendors import adobe_login
 from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
 from orders.vendors.contract import (
+    CLOCK_DRIFT,
     Answer,
     AuthBroken,
     Bought,
@@ -60,7 +61,6 @@ RESEND_MARGIN = timedelta(hours=1)
 SETTLES = timedelta(minutes=15)
 # Adobe's own 5xx is repeated for a spent key as long as the key lives; a day of it is enough for staff to look.
 HOPELESS = timedelta(days=1)
-CLOCK_DRIFT = timedelta(minutes=10)
 LONGEST_REFERENCE = 35
 FILLED, OPEN, FAILED_SILENTLY = "1000", "1002", "1004"
 # 1010 to 1026 say why: address, blocked, duplicate, distributor, reseller or customer inactive, customer unknown.
@@ -141,6 +141,10 @@ class AdobeMarketplace:
         if mine:
             journal.remember_tenant(tenant)
         return tuple(mine)
+
+    def is_unsold(self, order: OrderRequest, journal: Journal) -> bool:
+        """See contract.Connector.is_unsold. The history is all there is to read."""
+        return False
 
     def check(self, order: OrderRequest, journal: Journal) -> list[Refusal]:
         """See contract.Connector.check. A customer that Adobe does not know yet has nothing to be asked for but his reseller."""
@@ -305,7 +309,6 @@ class AdobeMarketplace:
 
     def _find_bought(self, order: OrderRequest, journal: Journal) -> tuple[str, ...]:
         sent = journal.first_sent(ORDER)
-        # Two clocks: the vendor's may be a little behind ours.
         return self.find(order, journal, sent - CLOCK_DRIFT) if sent else ()
 
     # --- what became of it

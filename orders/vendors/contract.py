@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from orders.vendors.http import Login
 
 
+# Two clocks: a vendor's may be a little behind ours.
+CLOCK_DRIFT = timedelta(minutes=10)
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a vendor can do; rules ask here instead of asking for the vendor's name."""
@@ -297,6 +301,13 @@ class Connector(Protocol):
 
         Only where capabilities.finds_orders. An order younger than capabilities.lookup_lag may be missing. Raises MustPark when
         more than one fits the same item, and Busy, OutcomeUnknown or AuthBroken when the vendor could not be asked.
+        """
+        ...
+
+    def is_unsold(self, order: OrderRequest, journal: Journal) -> bool:
+        """Whether the vendor shows at once, and not after a lag, that nothing was bought so far. False also where he shows nothing.
+
+        Raises Busy, OutcomeUnknown or AuthBroken when the vendor could not be asked.
         """
         ...
 

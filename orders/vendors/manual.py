@@ -63,6 +63,10 @@ class Manual:
         """See contract.Connector.find. There is nobody to ask."""
         return ()
 
+    def is_unsold(self, order: OrderRequest, journal: Journal) -> bool:
+        """See contract.Connector.is_unsold. There is nobody to ask."""
+        return False
+
     def check(self, order: OrderRequest, journal: Journal) -> list[Refusal]:
         """See contract.Connector.check. There is nobody to ask."""
         return []

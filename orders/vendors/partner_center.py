@@ -23,6 +23,7 @@ from urllib.parse import quote, urlencode
 from orders.vendors import microsoft_login
 from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
 from orders.vendors.contract import (
+    CLOCK_DRIFT,
     Answer,
     AuthBroken,
     Bought,
@@ -56,7 +57,6 @@ CART_LIFETIME = timedelta(days=7)
 RESEND_MARGIN = timedelta(hours=1)
 # "List orders" may miss an order for 15 minutes (Partner Center, error 20000).
 LIST_LAG = timedelta(minutes=15)
-CLOCK_DRIFT = timedelta(minutes=10)
 # "Order not found" (20000) is no error for so long after the submission.
 INVISIBLE_FOR = timedelta(minutes=20)
 # `suspended` is documented as a status of orders and says nothing about whether they were bought.
@@ -143,6 +143,11 @@ class PartnerCenter:
         if found:
             journal.remember_tenant(tenant)
         return tuple(found)
+
+    def is_unsold(self, order: OrderRequest, journal: Journal) -> bool:
+        """See contract.Connector.is_unsold. A cart is active until it is sold."""
+        cart = next((text(parsed(answer), "id") for step in reversed(CARTS) if (answer := journal.answered(step))), "")
+        return bool(cart) and _is_active(self._cart_now(journal.tenant(), cart, journal))
 
     def check(self, order: OrderRequest, journal: Journal) -> list[Refusal]:
         """See contract.Connector.check."""
@@ -343,14 +348,16 @@ class PartnerCenter:
         if found := self._find_bought(order, journal):
             journal.adopt(found)
             return
-        state = self._read("look at cart", Call("GET", f"/v1/customers/{tenant}/carts/{cart}"), journal)
-        is_unsold = state.status == 200 and text(parsed(state), "status").lower() == "active"
-        if is_unknown_no and is_unsold:
+        state = self._cart_now(tenant, cart, journal)
+        if is_unknown_no and _is_active(state):
             raise Rejected([refusal])
         if meaning and meaning.kind is MeaningKind.REFRESH and state.status == 404 and journal.age(CHECKOUT) > LIST_LAG:
             # The cart is gone and no order of it appeared: nothing was bought, and a new attempt makes a new cart.
             raise Busy(refusal, timedelta())
         raise OutcomeUnknown(f"{answer.status} to {CHECKOUT}: {refusal.code}")
+
+    def _cart_now(self, tenant: str, cart: str, journal: Journal) -> Answer:
+        return self._read("look at cart", Call("GET", f"/v1/customers/{tenant}/carts/{cart}"), journal)
 
     def _adopt_or_park(self, order: OrderRequest, journal: Journal) -> None:
         """The cart is too old to be checked out again, so only the list of orders can tell."""
@@ -362,7 +369,6 @@ class PartnerCenter:
 
     def _find_bought(self, order: OrderRequest, journal: Journal) -> tuple[str, ...]:
         sent = journal.first_sent(CHECKOUT)
-        # Two clocks: the vendor's may be a little behind ours.
         return self.find(order, journal, sent - CLOCK_DRIFT) if sent else ()
 
     # --- what became of it
@@ -577,6 +583,11 @@ def _least(one: Phase, other: Phase) -> Phase:
 def _orders(result: dict[str, Any]) -> list[str]:
     """Ids of the orders that a checkout made."""
     return [ref for row in items(result, "orders") if (ref := text(row, "id"))]
+
+
+def _is_active(cart: Answer) -> bool:
+    """Whether the cart is there and was not sold."""
+    return cart.status == 200 and text(parsed(cart), "status").lower() == "active"
 
 
 def _in_order(cart: dict[str, Any]) -> list[dict[str, Any]]:
