@@ -60,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     proof.addoption("--sweep-seed", type=int, default=0, metavar="SEED", help="the random offset of an earlier sweep, to run it again")
     proof.addoption("--flow", action="append", default=[], metavar="NAME", help="sweep only this flow; may be given again")
+    proof.addoption("--fleet", type=float, default=0, metavar="SECONDS", help="kill workers at random for so long, on each database")
     proof.addoption("--mutants", action="store_true", help="sweep each mutant through all its flows, not only where it is caught")
 
 

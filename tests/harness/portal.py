@@ -1,6 +1,7 @@
 """The portal as it is run: gunicorn and the worker, as processes, on the database of the test."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,17 @@ from tests.harness.zygote import Zygote
 
 # Long enough that a slow machine ends no conversation by it. The tests' own times are short, for those that wait for their end.
 PATIENT = {"PURCHASE_DEADLINE_SECONDS": "20", "PURCHASE_LEASE_SECONDS": "30"}
+
+
+def worker(var: Path, env: Mapping[str, str], zygote: Zygote, name: str = "worker") -> Process:
+    return Process(
+        name,
+        [sys.executable, "manage.py", "worker"],
+        log=var / f"{name}.log",
+        env=env,
+        ready=lambda process: "Worker ready" in process.output(),
+        fork=zygote.fork,
+    )
 
 
 class Portal:
@@ -35,14 +47,7 @@ class Portal:
             pass_fds=[self._socket.fileno()],
             fork=zygote.fork,
         )  # fmt: skip
-        self.worker = Process(
-            "worker",
-            [sys.executable, "manage.py", "worker"],
-            log=var / "worker.log",
-            env=env,
-            ready=lambda process: "Worker ready" in process.output(),
-            fork=zygote.fork,
-        )
+        self.worker = worker(var, env, zygote)
 
     def start(self, *, worker: bool = True) -> None:
         """Both side by side, then wait for both."""

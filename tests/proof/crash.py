@@ -1,8 +1,8 @@
 """Die by SIGKILL at an exact point of the portal's own code: in a forked child, while its parent lives on.
 
-A point is the n-th event (an instruction of the portal's code, or a line of anybody else's), or the moment just before or
-just after a mark: a commit, a write outside a transaction, a sync of a file, a call to a vendor. Marks are what decides, so they are aimed at
-by number; events may shift by a few between two runs of the same work.
+A point is the n-th event (an instruction of the portal's code, or a line of anybody else's), the n-th line of the portal's code that was
+not run before, or the moment just before or just after a mark: a commit, a write outside a transaction, a sync of a file, a call to
+a vendor. Marks are what decides, so they are aimed at by number; events may shift by a few between two runs of the same work.
 """
 
 import gc
@@ -32,7 +32,7 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`where` is event, before or after; `number` counts from 1."""
+    """`where` is event, line, before or after; `number` counts from 1."""
 
     where: str
     number: int
@@ -43,11 +43,12 @@ class Point:
 
 @dataclass
 class Report:
-    """How a child ended: what it said while it lived, and, when it came to its end, how many events and which marks it passed."""
+    """How a child ended: what it said while it lived, and, when it came to its end, how many events, lines and which marks it passed."""
 
     died: bool
     said: list[str] = field(default_factory=list)
     events: int = 0
+    lines: int = 0
     marks: list[str] = field(default_factory=list)
     error: str = ""
 
@@ -72,7 +73,8 @@ def in_child(work: Callable[[Say], None], point: Point | None) -> Report:
         if "said" in line:
             report.said.append(line["said"])
         else:
-            report.events, report.marks, report.error = line["events"], line["marks"], line["error"]
+            report.events, report.lines = line["events"], line["lines"]
+            report.marks, report.error = line["marks"], line["error"]
     if not report.died and not lines and status:
         report.error = f"The child ended with status {status}."
     return report
@@ -88,7 +90,7 @@ def _live(work: Callable[[Say], None], point: Point | None, pipe: int) -> None:
             work(lambda words: _write(pipe, {"said": words}))
     except BaseException:
         error = traceback.format_exc()
-    _write(pipe, {"events": watch.events, "marks": watch.marks, "error": error})
+    _write(pipe, {"events": watch.events, "lines": len(watch.lines), "marks": watch.marks, "error": error})
     # No clean-up of what the parent owns, and no exit handlers.
     os._exit(0)
 
@@ -98,15 +100,16 @@ def _write(pipe: int, line: dict[str, Any]) -> None:
 
 
 class Watch:
-    """Counts events and marks, and ends the process at the point."""
+    """Counts events, lines and marks, and ends the process at the point. Without a point it counts all three."""
 
     def __init__(self, point: Point | None) -> None:
         self.events = 0
+        self.lines: set[tuple[CodeType, int]] = set()
         self.marks: list[str] = []
-        self._counts = point is None or point.where == "event"
-        self._event = point.number if point and point.where == "event" else 0
-        self._before = point.number if point and point.where == "before" else 0
-        self._after = point.number if point and point.where == "after" else 0
+        self._where = point.where if point else ""
+        self._number = point.number if point else 0
+        self._counts_events = self._where in ("event", "")
+        self._counts_lines = self._where in ("line", "")
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -115,26 +118,36 @@ class Watch:
         # Outside the database something is kept durably, too (orders/epoch.py).
         os.fsync = self._marked("fsync", os.fsync)
         httpx.Client.send = self._marked_call(httpx.Client.send)
-        if self._counts:
-            self._count_events()
+        self._count()
         try:
             yield
         finally:
             sys.monitoring.free_tool_id(TOOL)
 
-    def _count_events(self) -> None:
-        """Every instruction of the portal's code and every line of all other code. Costs as much again as the work itself."""
+    def _count(self) -> None:
+        """To count every event costs as much again as the work itself; to meet every line once costs next to nothing."""
         monitoring = sys.monitoring
         monitoring.use_tool_id(TOOL, "kill sweep")
-        monitoring.register_callback(TOOL, monitoring.events.LINE, self._happened)
+        monitoring.register_callback(TOOL, monitoring.events.LINE, self._line)
         monitoring.register_callback(TOOL, monitoring.events.INSTRUCTION, self._happened)
-        for code in _our_code():
-            monitoring.set_local_events(TOOL, code, monitoring.events.INSTRUCTION)
-        monitoring.set_events(TOOL, monitoring.events.LINE)
+        for code in _our_code() if self._counts_events or self._counts_lines else ():
+            monitoring.set_local_events(TOOL, code, monitoring.events.INSTRUCTION if self._counts_events else monitoring.events.LINE)
+        if self._counts_events:
+            monitoring.set_events(TOOL, monitoring.events.LINE)
+
+    def _line(self, code: CodeType, line: int) -> object:
+        if self._counts_lines and code in _our_code() and (code, line) not in self.lines:
+            self.lines.add((code, line))
+            if self._where == "line" and len(self.lines) == self._number:
+                _die()
+        if not self._counts_events:
+            return sys.monitoring.DISABLE
+        self._happened(code, line)
+        return None
 
     def _happened(self, _code: CodeType, _place: int) -> None:
         self.events += 1
-        if self.events == self._event:
+        if self.events == self._number:
             _die()
 
     def _marked(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,10 +174,10 @@ class Watch:
     def _mark(self, name: str) -> Iterator[None]:
         self.marks.append(name)
         number = len(self.marks)
-        if number == self._before:
+        if self._where == "before" and number == self._number:
             _die()
         yield
-        if number == self._after:
+        if self._where == "after" and number == self._number:
             _die()
 
 

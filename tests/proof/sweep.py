@@ -2,13 +2,14 @@
 
 `python -m tests.proof` runs it in a process of its own: a parent with everything warmed that forks a worker for each point.
 Points are stratified: every commit of every flow is hit, then every mark from both sides as far as the number allows, and the
-rest is spread over all events at equal distances from a random offset. Every fourth recovery is killed as well.
+rest is spread over all events at equal distances from a random offset. Without a number it is every mark from both sides and
+every line of the portal's code that a flow comes to. Every fourth recovery is killed as well.
 """
 
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -36,6 +37,7 @@ class Swept:
 
     flow: str
     events: int = 0
+    lines: int = 0
     marks: list[str] = field(default_factory=list)
     points: int = 0
     died: int = 0
@@ -51,7 +53,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class Plan:
-    """How many points: `total` over all flows, `each` for every flow, or neither for all there are."""
+    """How many points: `total` over all flows, `each` for every flow, or neither for all there are: marks and lines."""
 
     seed: int
     total: int = 0
@@ -60,33 +62,37 @@ class Plan:
 
 
 def sweep(names: list[str], plan: Plan, new_scene: Callable[[str], Scene]) -> list[Swept]:
-    """Sweep the flows. `new_scene` gives an empty vendor and nobody's clicks."""
+    """Sweep the flows, and tell stderr how far it is. `new_scene` gives an empty vendor and nobody's clicks."""
     found = [_census(flows.FLOWS[name], new_scene) for name in names]
     for swept, quota in zip(found, _quotas(found, plan), strict=True):
         chance = random.Random(f"{plan.seed} {swept.flow}")
-        points = _after(swept, plan.dies_after) if plan.dies_after else choose(swept, quota, chance)
+        if plan.dies_after:
+            points = _after(swept, plan.dies_after)
+        elif quota is None:
+            points = every(swept)
+        else:
+            points = choose(swept, quota, chance)
         _sweep_flow(flows.FLOWS[swept.flow], swept, points, chance, new_scene)
-        # Who sweeps everything by hand wants to see that it goes on, and what was found, before the end.
         print(_line(swept), *swept.problems, sep="\n", file=sys.stderr, flush=True)
     return found
 
 
 def _census(flow: Flow, new_scene: Callable[[str], Scene]) -> Swept:
-    """Once without a kill: how many events there are, and which marks."""
+    """Once without a kill: how many events and lines there are, and which marks."""
     scene = new_scene(f"{flow.name} census")
     swept = Swept(flow.name)
     report = _one(flow, scene, swept, None, None)
-    swept.events, swept.marks = report.events, report.marks
+    swept.events, swept.lines, swept.marks = report.events, report.lines, report.marks
     _judge(scene, swept)
     return swept
 
 
-def _quotas(found: list[Swept], plan: Plan) -> list[int]:
-    """How many points each flow gets: its commits in any case, and of the rest its share by length."""
+def _quotas(found: list[Swept], plan: Plan) -> Sequence[int | None]:
+    """How many points each flow gets: its commits in any case, and of the rest its share by length. None: all of its own."""
     if plan.each:
         return [plan.each] * len(found)
     if not plan.total:
-        return [2 * len(swept.marks) + swept.events for swept in found]
+        return [None] * len(found)
     rest = max(0, plan.total - sum(len(swept.commits) for swept in found))
     everything = sum(len(swept.marks) for swept in found) or 1
     return [len(swept.commits) + rest * len(swept.marks) // everything for swept in found]
@@ -99,8 +105,7 @@ def choose(swept: Swept, quota: int, chance: random.Random) -> list[Point]:
     """
     side = chance.randrange(2)
     commits = [Point(("before", "after")[(place + side) % 2], number) for place, number in enumerate(swept.commits)]
-    sides = [Point(where, number) for number in range(1, len(swept.marks) + 1) for where in ("before", "after")]
-    others = [point for point in sides if point not in commits]
+    others = [point for point in _sides(swept) if point not in commits]
     chance.shuffle(others)
     if quota < len(commits):
         return chance.sample(commits, quota)
@@ -113,6 +118,15 @@ def choose(swept: Swept, quota: int, chance: random.Random) -> list[Point]:
     return commits + taken + [Point("event", 1 + int(offset + step * number)) for number in range(events)]
 
 
+def every(swept: Swept) -> list[Point]:
+    """Every mark from both sides, and every line of the portal when it is first come to: all that a person can tell apart."""
+    return _sides(swept) + [Point("line", number) for number in range(1, swept.lines + 1)]
+
+
+def _sides(swept: Swept) -> list[Point]:
+    return [Point(where, number) for number in range(1, len(swept.marks) + 1) for where in ("before", "after")]
+
+
 def _after(swept: Swept, name: str) -> list[Point]:
     return [Point("after", number) for number, mark in enumerate(swept.marks, start=1) if mark.startswith(name)]
 
@@ -122,6 +136,7 @@ def _sweep_flow(flow: Flow, swept: Swept, points: list[Point], chance: random.Ra
     for number, point in enumerate(points):
         if number and number % JUDGED_EVERY == 0:
             _judge(scene, swept)
+            print(f"  {swept.flow:17} {number:5} of {len(points)} points, {len(swept.problems)} problems", file=sys.stderr, flush=True)
             scene = new_scene(swept.flow)
         again = _anywhere(swept, chance) if number % RECOVERY_KILLED_EVERY == 0 else None
         report = _one(flow, scene, swept, point, again)
@@ -191,7 +206,7 @@ def summary(found: list[Swept], plan: Plan, seconds: float) -> str:
 def _line(swept: Swept) -> str:
     return (
         f"  {swept.flow:17} {swept.points:5} points, {swept.died:5} killed, {swept.died_in_recovery:4} again in recovery; "
-        f"{len(swept.commits):3} commits, {len(swept.marks):3} marks, {swept.events:6} events"
+        f"{len(swept.commits):3} commits, {len(swept.marks):3} marks, {swept.lines:4} lines, {swept.events:6} events"
     )
 
 
