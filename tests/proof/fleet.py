@@ -128,7 +128,7 @@ class Fleet:
 
     def _break(self) -> None:
         mode, method, path = self._chance.choice(self._faults)
-        self._scene.vendor.faults(mode, method=method, path=path, after=self._chance.randint(0, 2))
+        self._scene.vendor.faults(mode, method=method, path=path)
         self._round.faults += 1
 
     def _pass_time(self) -> None:

@@ -43,7 +43,8 @@ def test_a_fleet_killed_at_random_buys_nothing_twice_and_loses_nothing(
     workers = [worker(settings.VAR_DIR, env, zygote, f"worker-{number}") for number in range(WORKERS)]
     # Whether a login works is a matter of one account, and pauses it until somebody renews it: no place for many orders at once.
     modes = [mode for mode in known(vendor) if not mode.startswith("token:")]
-    faults = [(mode, *STEPS[step]) for mode in modes for step in STEPS]
+    # Most of them where it is decided what is bought.
+    faults = [(mode, *STEPS[step]) for mode in modes for step in (*STEPS, *["checkout"] * len(STEPS))]
     rounds: list[Round] = []
     began = time.monotonic()
     try:
