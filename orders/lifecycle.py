@@ -178,6 +178,9 @@ def edit(
         order.customer, order.currency = customer, customer.currency
     else:
         lines = as_agreed(order, lines)
+    if order.status == OrderStatus.PROVISIONING_FAILED:
+        # All that it has will be sent, so all of it is summed up: nobody is asked to choose any more.
+        lines = [replace(line, is_optional=False) for line in lines]
     order.reference = reference
     if texts:
         texts.write_to(order)
@@ -528,6 +531,7 @@ def schedule(order: Order, *, by: User | None, at: datetime, on: date, zone: str
     order = lock(order)
     before = order.status
     order.schedule()
+    _drop_options(order)
     order.scheduled_for, order.scheduled_on, order.scheduled_zone = at, on, zone
     save(order, "scheduled_for", "scheduled_on", "scheduled_zone")
     record(order, "scheduled", by, from_status=before, on=on.isoformat(), zone=zone)

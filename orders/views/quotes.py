@@ -250,6 +250,7 @@ def _with_form(
             "heading": words.heading.format(number),
             "order": shown.order,
             "form": form,
+            "floor": permissions.floor_of(shown.order, request.membership, "approve") if verb == "approve" else None,
             "token": submissions.new_token(),
         }
         return render(request, "orders/quote_verb.html", context, status=422 if request.method == "POST" else 200)

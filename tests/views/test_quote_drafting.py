@@ -1,12 +1,13 @@
 """The drafting screen over HTTP: rows by buttons without script, templates, copies, the floor, and what a preview may never say."""
 
 import re
+from datetime import date
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 
-from orders import lifecycle, quote_templates, quoting
+from orders import clock, lifecycle, quote_templates, quoting
 from orders.models import Offer, Order, Price, QuoteTemplate, Seller
 from orders.statuses import OrderStatus
 from tests.harness.world import World, again, order_in
@@ -253,3 +254,26 @@ def test_a_copy_has_todays_prices_and_says_which_changed(manager: Client, world:
     assert page.says(f"Other prices than in {order.number}: {line.title} € {line.unit_price:.2f} → € 19.00 per month.")
     copy = Order.objects.exclude(pk=order.pk).get()
     assert (copy.lines.get().quantity, copy.lines.get().unit_price) == (line.quantity, Decimal("19.00"))
+
+
+# --- what is ordered and what is summed up are the same
+
+
+def test_an_item_of_a_failed_order_is_not_optional_whatever_is_posted(manager: Client, world: World) -> None:
+    failed = order_in(OrderStatus.PROVISIONING_FAILED, world, world.line(quantity=5), world.line(quantity=3))
+    page = HtmlPage(manager.get(f"/orders/{failed.number}/edit/"))
+    assert not [name for name in page.sent() if name.endswith("is_optional")]
+    assert not page.says("Optional")
+    press(manager, failed, "save", **{"lines-1-is_optional": "on", "lines-1-quantity": "4"})
+    assert list(failed.lines.values_list("quantity", "is_optional")) == [(5, False), (4, False)]
+    lifecycle.retry(failed, by=world.harbour.manager)
+    assert [line.quantity for attempt in failed.attempts.filter(number=2) for line in attempt.order_request().lines] == [5, 4]
+
+
+def test_a_scheduled_change_leaves_out_what_nobody_chose(world: World) -> None:
+    change = order_in(OrderStatus.DRAFT, world, world.line(quantity=5), world.line(world.premium_monthly, 6), kind=Order.Kind.CHANGE)
+    change.lines.filter(position=2).update(is_optional=True)
+    lifecycle.schedule(again(change), by=world.harbour.manager, at=clock.now(), on=date(2026, 12, 1), zone="Europe/Amsterdam")
+    lifecycle.fire(change)
+    assert [len(attempt.order_request().lines) for attempt in change.attempts.all()] == [1]
+    assert change.events.filter(name="options_left").exists()
