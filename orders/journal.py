@@ -110,15 +110,16 @@ class AttemptJournal(_Listener):
         return self._exchanges(step).filter(kind=Kind.REQUEST).values_list("at", flat=True).first()
 
     def lost(self, step: str) -> datetime | None:
-        """When the step was last sent, if a call of it got no answer: the vendor may be at it yet. A gateway's 5xx answers for nobody."""
+        """When the step was last sent, if a call of it has no answer that tells its effect: the vendor may be at it yet, or be done."""
         calls = self._exchanges(step).filter(is_write=True)
         sent = [row.at for row in calls if row.kind == Kind.REQUEST]
-        over = [row for row in calls if row.kind == Kind.NOT_SENT or (row.kind == Kind.ANSWER and self._is_vendors_word(step, row))]
+        over = [row for row in calls if row.kind == Kind.NOT_SENT or (row.kind == Kind.ANSWER and self._tells_effect(step, row))]
         return sent[-1] if len(sent) > len(over) else None
 
-    def _is_vendors_word(self, step: str, row: VendorExchange) -> bool:
+    def _tells_effect(self, step: str, row: VendorExchange) -> bool:
+        """A last word, or a "not now". A success that can't be read tells nothing, nor does a gateway's 5xx."""
         status = row.http_status or 0
-        return (status < 500 and status != 408) or self._decides(step, Answer(status, row.headers, bytes(row.body)))
+        return (400 <= status < 500 and status != 408) or self._decides(step, Answer(status, row.headers, bytes(row.body)))
 
     def age(self, step: str) -> timedelta:
         sent = self.first_sent(step)
