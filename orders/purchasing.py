@@ -155,33 +155,34 @@ def _last_word(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJ
 
     A no to a repeated call says nothing of an earlier one whose answer was lost: that may be on its way yet, or have bought.
     """
-    request = attempt.order_request()
     try:
-        return connector.advance(request, journal)
+        return connector.advance(attempt.order_request(), journal)
     except (Rejected, Busy):
-        lost = journal.lost(connector.buying_step)
-        if lost is None or journal.adopted():
+        lost_at = journal.lost(connector.buying_step)
+        if lost_at is None or journal.adopted():
             raise
-        found = _found_after(lost, attempt, connector, journal)
-        if not found and _is_without_effect(lost, attempt, connector, journal):
+        found = _made_by_lost_call(lost_at, attempt, connector, journal)
+        if not found:
             raise
-    if not found:
-        raise OutcomeUnknown("The repeat was refused, and the call whose answer was lost may still take effect.")
     journal.adopt(found)
-    return connector.advance(request, journal)
+    return connector.advance(attempt.order_request(), journal)
 
 
-def _found_after(lost: datetime, attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> tuple[str, ...]:
-    since = (journal.first_sent(connector.buying_step) or lost) - CLOCK_DRIFT
-    return connector.find(attempt.order_request(), journal, since) if attempt.vendor.capabilities.finds_orders else ()
-
-
-def _is_without_effect(lost: datetime, attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> bool:
-    """Whether a call of that time, of which no look shows anything, bought nothing and can't buy any more."""
-    now, over = clock.now(), lost + IN_FLIGHT
-    if now < over:
-        return False
-    return connector.is_unsold(attempt.order_request(), journal) or now >= over + attempt.vendor.capabilities.lookup_lag
+def _made_by_lost_call(lost_at: datetime, attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> tuple[str, ...]:
+    """The vendor's orders that the call made, or none when it can have made none. Raises OutcomeUnknown while that is open, or MustPark."""
+    request, capabilities, over = attempt.order_request(), attempt.vendor.capabilities, lost_at + IN_FLIGHT
+    if clock.now() < over:
+        raise OutcomeUnknown("The repeat was refused, and the call whose answer was lost may still take effect.")
+    try:
+        if connector.is_unsold(request, journal):
+            return ()
+        since = (journal.first_sent(connector.buying_step) or lost_at) - CLOCK_DRIFT
+        found = connector.find(request, journal, since) if capabilities.finds_orders else ()
+    except Busy as error:
+        raise OutcomeUnknown(f"The repeat was refused, and the vendor can't be asked about the lost call: {error}") from error
+    if not found and clock.now() < over + capabilities.lookup_lag:
+        raise OutcomeUnknown("The repeat was refused, and what the lost call bought may not show yet.")
+    return found
 
 
 # --- claim

@@ -76,34 +76,38 @@ class Fleet:
         self._chance.choices([self._placed, self._scheduled, self._accepted], weights=[8, 2, 2])[0]()
 
     def _placed(self) -> None:
-        self._did("placed", self._cart(), lambda order: lifecycle.place(order, by=self._scene.seller.manager))
+        self._did("placed", self._cart(), lambda order: lifecycle.place(order, by=order.created_by))
 
     def _scheduled(self) -> None:
         order = self._scene.cart(self._scene.northgate(4), kind=Order.Kind.CHANGE)
         at = portal_clock.now() + timedelta(seconds=self._chance.randint(1, 60))
-        by = self._scene.seller.manager
-        self._did("scheduled", order, lambda it: lifecycle.schedule(it, by=by, at=at, on=date(2026, 12, 1), zone="Europe/Amsterdam"))
+        self._did(
+            "scheduled", order, lambda it: lifecycle.schedule(it, by=it.created_by, at=at, on=date(2026, 12, 1), zone="Europe/Amsterdam")
+        )
 
     def _accepted(self) -> None:
         order = self._cart()
-        self._did("sent", order, lambda it: quoting.send(it, by=self._scene.seller.manager))
+        self._did("sent", order, lambda it: quoting.send(it, by=it.created_by))
         self._did("placed", order, accept_quote)
 
     def _cart(self) -> Order:
-        """At one vendor or at two."""
+        """At one vendor or at two, for a new customer or for one who has ordered before and whose orders may be on their way."""
         more = [self._scene.northgate(3)] if self._chance.random() < 0.4 else []
-        return self._scene.cart(self._scene.microsoft(self._chance.choice(QUANTITIES)), *more)
+        lines = [self._scene.microsoft(self._chance.choice(QUANTITIES)), *more]
+        if not self._scene.orders or self._chance.random() < 0.7:
+            return self._scene.cart(*lines)
+        before = Order.objects.get(pk=self._chance.choice(self._scene.orders))
+        return self._scene.cart_for(before.customer, *lines, by=before.created_by)
 
     def _press(self) -> None:
         """Somebody looks at an order and presses what its status offers."""
         if not self._scene.orders:
             return
         order = Order.objects.get(pk=self._chance.choice(self._scene.orders))
-        by = order.seller.memberships.get(role="account_manager").user
         if order.status == "provisioning_failed":
-            self._did("retried", order, lambda it: lifecycle.retry(it, by=by))
+            self._did("retried", order, lambda it: lifecycle.retry(it, by=it.created_by))
         elif order.status == "provisioning_started":
-            self._did("stopped", order, lambda it: lifecycle.stop_waiting(it, by=by))
+            self._did("stopped", order, lambda it: lifecycle.stop_waiting(it, by=it.created_by))
         else:
             self._scene.notes.look(order.pk)
 

@@ -12,7 +12,7 @@ from django_tasks_db.models import DBTaskResult
 from orders import checklist, lifecycle, provisioning, purchasing, quoting
 from orders import clock as portal_clock
 from orders.lifecycle import LineInput
-from orders.models import AttemptState, Order, PurchaseAttempt
+from orders.models import AttemptState, Customer, Order, PurchaseAttempt, User
 from orders.models.purchases import CLAIMABLE_STATES
 from orders.statuses import OrderStatus
 from orders.vendors import microsoft_login
@@ -45,7 +45,10 @@ class Scene:
         self.made += 1
         seller = self.seller
         customer = customer_of(seller.seller, f"Customer {self.made}", f"{self.prefix}{self.made}")
-        order = lifecycle.create(customer, lines or [self.microsoft(5)], by=seller.manager, kind=kind)
+        return self.cart_for(customer, *lines, by=seller.manager, kind=kind)
+
+    def cart_for(self, customer: Customer, *lines: LineInput, by: User, kind: str = Order.Kind.NEW) -> Order:
+        order = lifecycle.create(customer, lines or [self.microsoft(5)], by=by, kind=kind)
         self.orders.append(order.pk)
         return order
 
