@@ -35,6 +35,13 @@ def discount(line: OrderLine, currency: str) -> str:
 
 
 @register.filter
+def mail(address: str) -> SafeString:
+    """A mail address that breaks before its @ where it does not fit into a line, and not within a word."""
+    local, at, domain = address.rpartition("@")
+    return format_html("{}<wbr>{}{}", local, at, domain)
+
+
+@register.filter
 def number(value: Decimal | int | None) -> str:
     """“1,132”, in the seller's way of writing."""
     return "" if value is None else formats.number(value)

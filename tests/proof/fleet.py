@@ -29,7 +29,7 @@ LEASE_SECONDS = 30
 # Beside what simply works: a refusal of one line and of the whole, two kinds of busy, and one that is busy for ever.
 QUANTITIES = (5, 5, 5, 12, 207, 402, 429, 599)
 # Of virtual time; and of real time, on a busy machine.
-PATIENCE_SECONDS, LONGEST_SECONDS = 900, 240
+PATIENCE_SECONDS, LONGEST_SECONDS = 900, 600
 # What workers that die cannot help: an id of the catalogue that was looked up yesterday.
 ALLOWED_VIOLATIONS = {"stale_catalog_item"}
 
