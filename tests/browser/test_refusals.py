@@ -343,7 +343,10 @@ def type_into(page: Page, name: str, value: str) -> None:
             input_of(page, name).select_option(label=value)
         case "lines-offer":
             page.keyboard.press("Enter")
-            page.get_by_label("Exchange item 1 for").fill(value)
+            search = page.get_by_label("Exchange item 1 for")
+            # What was swapped in listens when it takes the focus, and not before.
+            expect(search).to_be_focused()
+            search.fill(value)
             page.locator("#hits button", has_text=value).click()
             expect(page.locator("#items")).to_contain_text(value)
         case _:
