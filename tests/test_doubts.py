@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from orders import clock as portal_clock
 from orders import epoch, lifecycle, parking, purchasing
+from orders.journal import AttemptJournal
 from orders.lifecycle import Refusal
 from orders.models import (
     AccountHealth,
@@ -29,10 +30,11 @@ from orders.models import (
 from orders.parking import AlreadyDecided
 from orders.statuses import OrderStatus
 from orders.vendors import microsoft_login
+from orders.vendors.contract import Answer, Call
 from tests.harness.clock import Clock
 from tests.harness.databases import Database
 from tests.harness.sandbox import Sandbox
-from tests.harness.world import World, again, cart_of
+from tests.harness.world import World, again, cart_of, claimed
 from tests.test_purchasing import bought, placed, words, work
 
 CHECKOUT = {"method": "POST", "path": "*/checkout"}
@@ -419,3 +421,19 @@ def test_a_refused_repeat_counts_when_the_call_before_it_can_have_no_effect_any_
     assert again(order).status == OrderStatus.PROVISIONING_FAILED
     assert order.attempts.get().failures.get().code == "3000"
     assert portal_clock.now() - began > purchasing.IN_FLIGHT
+
+
+def test_a_yes_that_comes_after_the_no_to_its_repeat_counts(world: World) -> None:
+    held = claimed(placed(world, world.line(world.premium_monthly, 5)).attempts.get())
+    call = Call("POST", "/v1/carts/cart-1/checkout")
+
+    def slow(_call: Call, _key: str) -> Answer:
+        AttemptJournal(held).write("checkout", call, lambda _call, _key: Answer(400, {}, b'{"code": 3000}'))
+        assert AttemptJournal(held).lost("checkout")
+        return Answer(201, {}, b'{"orders": []}')
+
+    AttemptJournal(held).write("checkout", call, slow)
+    answer = AttemptJournal(held).answered("checkout")
+    assert answer
+    assert answer.status == 201
+    assert AttemptJournal(held).lost("checkout") is None
