@@ -22,7 +22,7 @@ from tests.harness.sandbox import Sandbox
 from tests.harness.world import again
 from tests.proof.flows import Scene, accept_quote, is_settled
 from tests.proof.history import Outcome, check
-from tests.proof.observe import history
+from tests.proof.observe import breaches, history
 
 # So long that time, which passes fast once nothing is broken any more, does not end every conversation.
 LEASE_SECONDS = 30
@@ -30,8 +30,6 @@ LEASE_SECONDS = 30
 QUANTITIES = (5, 5, 5, 12, 207, 402, 429, 599)
 # Of virtual time; and of real time, on a busy machine.
 PATIENCE_SECONDS, LONGEST_SECONDS = 900, 600
-# What workers that die cannot help: an id of the catalogue that was looked up yesterday.
-ALLOWED_VIOLATIONS = {"stale_catalog_item"}
 
 type Verb = Callable[[Order], object]
 
@@ -169,11 +167,7 @@ class Fleet:
             self._round.problems.append(str(anomaly))
             # It can't be repeated: what is known must be read now.
             print(anomaly, *evidence(anomaly.order, scene.vendor), sep="\n    ", file=sys.stderr, flush=True)
-        self._round.problems += [
-            f"The vendor's contract was broken: {violation}"
-            for violation in scene.vendor.violations()
-            if violation["kind"] not in ALLOWED_VIOLATIONS
-        ]
+        self._round.problems += breaches(scene.vendor)
 
 
 def evidence(number: str, vendor: Sandbox) -> list[str]:

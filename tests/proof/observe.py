@@ -30,6 +30,8 @@ CODE_OF_A_VENDOR = re.compile(r"[0-9]+")
 CUSTOMER_IN_PATH = re.compile(r"/v1/customers/([^/?]+)")
 NOT_LIVE = {"error", "cancelled"}
 FAILED = {"provisioning_failed", "completed_with_errors"}
+# The customer's day may end between the look-up of an id that changes daily and its use: refused by the vendor, and mended.
+ALLOWED_VIOLATIONS = {"stale_catalog_item"}
 
 
 @dataclass
@@ -77,6 +79,12 @@ def content(order: Order) -> str:
         list(order.revisions.order_by("number").values_list("content_sha256", flat=True)),
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def breaches(vendor: Sandbox) -> list[str]:
+    """Where we broke the vendor's contract, in sentences."""
+    broken = [violation for violation in vendor.violations() if violation["kind"] not in ALLOWED_VIOLATIONS]
+    return [f"the vendor's contract was broken: {violation}" for violation in broken]
 
 
 # --- our own rows

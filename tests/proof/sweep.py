@@ -20,15 +20,13 @@ from tests.proof import flows
 from tests.proof.crash import Point, Report, in_child
 from tests.proof.flows import Flow, Scene
 from tests.proof.history import Anomaly, Outcome, check
-from tests.proof.observe import history
+from tests.proof.observe import breaches, history
 
 RECOVERY_KILLED_EVERY = 4
 # The vendor's log keeps its last calls only, and what he said is looked up in it.
 JUDGED_EVERY = 100
 # Of virtual time: longer than a recovery with all its waits, shorter than it goes on trying before it gives up.
 PATIENCE_SECONDS = 200
-# The customer's day may end between the look-up of an id that changes daily and its use: refused by the vendor, and mended.
-ALLOWED_VIOLATIONS = {"stale_catalog_item"}
 
 
 @dataclass
@@ -190,8 +188,7 @@ def _judge(scene: Scene, swept: Swept) -> None:
     anomalies = check(found)
     swept.anomalies += anomalies
     swept.problems += [f"{swept.flow}: {anomaly}" for anomaly in anomalies]
-    broken = [violation for violation in scene.vendor.violations() if violation["kind"] not in ALLOWED_VIOLATIONS]
-    swept.problems += [f"{swept.flow}: the vendor's contract was broken: {violation}" for violation in broken]
+    swept.problems += [f"{swept.flow}: {breach}" for breach in breaches(scene.vendor)]
     flows.let_go()
 
 
