@@ -194,6 +194,8 @@ def test_a_button_does_its_work_whenever_the_answer_of_the_first_save_comes(
     button.scroll_into_view_if_needed()
     if moment == "before":
         answer()
+        # Which has exchanged the button, too, when it says so.
+        saved(page)
     box = button.bounding_box()
     assert box
     # At its upper edge, which is what moves away first.
