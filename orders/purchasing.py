@@ -58,9 +58,6 @@ from orders.wake import wake
 
 log = logging.getLogger(__name__)
 
-# A call that was begun and whose answer never came may still take effect for so long: no vendor says how long, and this is longer
-# than our own deadline and than gateways wait.
-IN_FLIGHT = timedelta(minutes=2)
 # How long an attempt that waits for staff may lie when every wake was lost: their last answer wakes it at once.
 STAFF_POLL = timedelta(hours=1)
 OUT = (OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED)
@@ -142,7 +139,7 @@ def _has_looked(attempt: PurchaseAttempt, connector: Connector, journal: Attempt
         journal.adopt(found)
         return True
     now, sent_until = clock.now(), epoch.sent_until()
-    if sent_until and now < (visible := sent_until + capabilities.lookup_lag + IN_FLIGHT):
+    if sent_until and now < (visible := sent_until + capabilities.in_flight + capabilities.lookup_lag):
         # What was sent last before the backup was restored may not show yet.
         hold(attempt, visible - now, journal)
         return False
@@ -170,7 +167,8 @@ def _last_word(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJ
 
 def _made_by_lost_call(lost_at: datetime, attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> tuple[str, ...]:
     """The vendor's orders that the call made, or none when it can have made none. Raises OutcomeUnknown while that is open, or MustPark."""
-    request, capabilities, over = attempt.order_request(), attempt.vendor.capabilities, lost_at + IN_FLIGHT
+    request, capabilities = attempt.order_request(), attempt.vendor.capabilities
+    over = lost_at + capabilities.in_flight
     if clock.now() < over:
         raise OutcomeUnknown("The repeat was refused, and the call whose answer was lost may still take effect.")
     try:

@@ -37,6 +37,7 @@ class Capabilities:
     )
     finds_orders: bool = False  # whether Connector.find can look for a purchase that nobody answered
     lookup_lag: timedelta = timedelta()  # how long a new order may be missing from what find reads
+    in_flight: timedelta = timedelta(minutes=15)  # how long a call without an answer may still take effect; no vendor names a time
 
 
 @dataclass(frozen=True, slots=True)
