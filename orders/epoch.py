@@ -1,9 +1,9 @@
 """A restored backup must not buy again what was bought after it was made.
 
-The database counts what it handed to vendors, and a file outside of it knows the number too. A database that knows less than the
-file, or that has the file of another life, or none although it has sent something, was restored: it then asks what became of
-every open purchase before it sends anything (reconcile-only). Where the database is restored by hand and the file with it,
-`manage.py restored` says so. Source: product.md section 6; reliability, restore.
+The database counts every call that may buy and every attempt that it hands to staff, and a file outside of it knows the number
+too. A database that knows less than the file, or that has the file of another life, or none although it has sent something, was
+restored: it then asks what became of every open purchase before it sends anything (reconcile-only). Where the database is
+restored by hand and the file with it, `manage.py restored` says so. Source: product.md section 6; reliability, restore.
 """
 
 import fcntl
@@ -24,6 +24,7 @@ from django.db.models.functions import Greatest
 
 from orders import clock
 from orders.models import AttemptState, Incident, OrderEvent, PortalEpoch, PurchaseAttempt
+from orders.models.purchases import FINAL_STATES
 
 log = logging.getLogger(__name__)
 # How long after a restored backup a new order is compared with what the vendor has already.
@@ -42,7 +43,7 @@ class Mark:
 
 
 def count_sent() -> int:
-    """The number of this handing-over; call it in the transaction that claims, and `note` it before the first call."""
+    """The number of this call; made in the transaction that writes the call down, and `note`d before it is sent."""
     _row()
     PortalEpoch.objects.update(sent=F("sent") + 1)
     return PortalEpoch.objects.values_list("sent", flat=True).get()
@@ -87,8 +88,12 @@ def declare_restored() -> None:
 
 
 def finish_when_looked() -> None:
-    """End reconcile-only once every open purchase was looked at."""
-    if is_reconciling() and not PurchaseAttempt.objects.filter(must_look=True).exists():
+    """End reconcile-only once every open purchase was looked at.
+
+    One at a paused account waits for its login, and nobody else with it: it still looks before it sends anything.
+    """
+    unseen = PurchaseAttempt.objects.filter(must_look=True, account__is_paused=False).exclude(state__in=FINAL_STATES)
+    if is_reconciling() and not unseen.exists():
         with transaction.atomic():
             done = PortalEpoch.objects.filter(reconciling_since__isnull=False).update(reconciling_since=None)
             if done:
@@ -115,9 +120,13 @@ def sent_until() -> datetime | None:
 
 
 def was_there_before_restore(attempt: PurchaseAttempt) -> bool:
-    """Whether the order is older than the restored backup's last memory, so that a purchase found for it is its own."""
+    """Whether the restored backup knew the order as placed, so that a purchase found for it is its own.
+
+    What was a draft there may have been placed and lost, or another order of the same items was.
+    """
     restored_at = PortalEpoch.objects.values_list("restored_at", flat=True).first()
-    return restored_at is not None and attempt.order.created_at <= restored_at
+    placed_at = attempt.order.placed_at
+    return restored_at is not None and placed_at is not None and placed_at <= restored_at
 
 
 def _begin(row: PortalEpoch, mark: Mark | None) -> None:

@@ -4,12 +4,23 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 
-from orders import clock
-from orders.models import CustomerTenant, PurchaseAttempt, Subscription, VendorExchange
+from orders import clock, epoch
+from orders.models import CustomerTenant, PurchaseAttempt, Subscription, Vendor, VendorAccount, VendorExchange
 from orders.vendors.answers import retry_after
-from orders.vendors.contract import Answer, AuthBroken, Call, NothingSent, OutcomeUnknown, Verdict, can_decide, new_key
+from orders.vendors.contract import (
+    Answer,
+    AuthBroken,
+    Call,
+    NothingSent,
+    OutcomeUnknown,
+    Refusal,
+    Rejected,
+    Verdict,
+    can_decide,
+    new_key,
+)
 
 # What support needs of an answer; credentials are not among them.
 KEPT_HEADERS = (
@@ -30,7 +41,7 @@ class LostLease(Exception):
 
 
 class SendsHeld(Exception):
-    """Only questions may go to this vendor now: his kill switch is on, or a backup was restored. Nothing was sent."""
+    """Only questions may go to this vendor now: his kill switch is on, his account paused, or a backup restored. Nothing was sent."""
 
 
 class _Listener:
@@ -49,22 +60,16 @@ class _Listener:
 
 
 class AttemptJournal(_Listener):
-    """See vendors.contract.Journal. Must be used outside a transaction. `decides` is the connector's.
+    """See vendors.contract.Journal. Must be used outside a transaction. `decides` is the connector's."""
 
-    `may_write` False lets no call leave that could change something.
-    """
-
-    def __init__(self, attempt: PurchaseAttempt, decides: Callable[[str, Answer], bool] | None = None, *, may_write: bool = True) -> None:
+    def __init__(self, attempt: PurchaseAttempt, decides: Callable[[str, Answer], bool] | None = None) -> None:
         super().__init__()
         self._attempt = attempt
         self._decides = decides or (lambda step, answer: can_decide(answer.status))
-        self._may_write = may_write
 
     def write(self, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
         if (stored := self.answered(step)) is not None:
             return stored
-        if not self._may_write:
-            raise SendsHeld(step)
         first = self._exchanges(step).filter(kind=Kind.REQUEST).first()
         # A repeat uses the stored bytes and key: only so can the vendor recognise it.
         request = call if first is None else Call(first.method, first.path, bytes(first.body), first.headers)
@@ -110,16 +115,21 @@ class AttemptJournal(_Listener):
         return self._exchanges(step).filter(kind=Kind.REQUEST).values_list("at", flat=True).first()
 
     def lost(self, step: str) -> datetime | None:
-        """When the step was last sent, if a call of it has no answer that tells its effect: the vendor may be at it yet, or be done."""
-        calls = self._exchanges(step).filter(is_write=True)
+        """When the step was last sent, if a call of it has no answer that tells its effect: the vendor may be at it yet, or be done.
+
+        The answer that came last is not among them: what it says is what the connector judges now.
+        """
+        calls = list(self._exchanges(step).filter(is_write=True))
         sent = [row.at for row in calls if row.kind == Kind.REQUEST]
-        over = [row for row in calls if row.kind == Kind.NOT_SENT or (row.kind == Kind.ANSWER and self._tells_effect(step, row))]
+        over = [row for row in calls if row.kind == Kind.NOT_SENT or self._tells_effect(step, row, is_last=row is calls[-1])]
         return sent[-1] if len(sent) > len(over) else None
 
-    def _tells_effect(self, step: str, row: VendorExchange) -> bool:
-        """A last word, or a "not now". A success that can't be read tells nothing, nor does a gateway's 5xx."""
-        status = row.http_status or 0
-        return (400 <= status < 500 and status != 408) or self._decides(step, Answer(status, row.headers, bytes(row.body)))
+    def _tells_effect(self, step: str, row: VendorExchange, *, is_last: bool) -> bool:
+        """A last word. A success that can't be read tells nothing, nor does any status that the catalogue does not know."""
+        if row.kind != Kind.ANSWER:
+            return False
+        answer = Answer(row.http_status or 0, row.headers, bytes(row.body))
+        return self._decides(step, answer) or (is_last and can_decide(answer.status))
 
     def age(self, step: str) -> timedelta:
         sent = self.first_sent(step)
@@ -154,11 +164,16 @@ class AttemptJournal(_Listener):
         return known.vendor_ref if known else ""
 
     def remember_tenant(self, tenant_ref: str) -> None:
-        CustomerTenant.objects.get_or_create(
-            customer_id=self._attempt.order.customer_id,
-            account_id=self._attempt.account_id,
-            defaults={"vendor_ref": tenant_ref, "domain": self._attempt.order_request().customer.domain},
-        )
+        """Raises Rejected when another customer of the portal is this one at the vendor: the domain is his."""
+        try:
+            with transaction.atomic():
+                CustomerTenant.objects.get_or_create(
+                    customer_id=self._attempt.order.customer_id,
+                    account_id=self._attempt.account_id,
+                    defaults={"vendor_ref": tenant_ref, "domain": self._attempt.order_request().customer.domain},
+                )
+        except IntegrityError as error:
+            raise Rejected([Refusal("domain_taken", None, "Another customer has this identity at the vendor.")]) from error
 
     def verdicts(self) -> tuple[Verdict, ...]:
         zone = ZoneInfo(self._attempt.order.seller.time_zone)
@@ -176,14 +191,30 @@ class AttemptJournal(_Listener):
         )
 
     def _begin(self, step: str, call: Call, key: str) -> None:
-        """Commit the request before it is sent, unless the lease is somebody else's by now."""
+        """Commit the request before it is sent, unless the lease is somebody else's by now or sending was stopped meanwhile.
+
+        Each is counted, here and in the file outside, so that a backup that was made before it is known by it.
+        """
         with transaction.atomic(durable=True):
             held = PurchaseAttempt.objects.filter(
                 pk=self._attempt.pk, fence=self._attempt.fence, lease_owner=self._attempt.lease_owner, lease_until__gt=clock.now()
             ).exists()
             if not held:
                 raise LostLease
+            if self._is_stopped():
+                raise SendsHeld(step)
+            number = epoch.count_sent()
             self._keep(step, call, key, Kind.REQUEST, body=call.body, is_write=True)
+        if not epoch.note(number):
+            # The database is not the one that the file outside knows; the next look says why.
+            self._keep(step, call, key, Kind.NOT_SENT, body=b"A backup was restored.", is_write=True)
+            raise SendsHeld(step)
+
+    def _is_stopped(self) -> bool:
+        """Staff may stop sending at any time; the very next call obeys."""
+        stopped = Vendor.objects.filter(pk=self._attempt.vendor_id, is_stopped=True)
+        paused = VendorAccount.objects.filter(pk=self._attempt.account_id, is_paused=True)
+        return stopped.exists() or paused.exists() or epoch.is_reconciling()
 
     def _finish(self, step: str, call: Call, key: str, send: Callable[[Call, str], Answer]) -> Answer:
         try:

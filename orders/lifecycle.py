@@ -55,6 +55,10 @@ class Refusal(Exception):
     """A verb that may not be done now. The text is a sentence for the seller."""
 
 
+class NotDue(Refusal):
+    """A scheduled change whose time has not come, or that somebody else has sent."""
+
+
 class StaleVersion(Refusal):
     """Somebody saved the order after the form was opened."""
 
@@ -263,7 +267,7 @@ def _write_lines(order: Order, lines: Sequence[LineInput]) -> None:
         _price(line, order)
         line.save()
     for line in existing.values():
-        if line.failures.exists():
+        if line.failures.exists() or line.subscriptions.exists():
             raise Refusal("An item that was sent to a vendor can be changed, and not removed. Close the order and start a new one.")
         line.delete()
     order._prefetched_objects_cache = {}
@@ -533,6 +537,7 @@ def schedule(order: Order, *, by: User | None, at: datetime, on: date, zone: str
     order.schedule()
     _drop_options(order)
     order.scheduled_for, order.scheduled_on, order.scheduled_zone = at, on, zone
+    order.status_note, order.needs_attention = "", False
     save(order, "scheduled_for", "scheduled_on", "scheduled_zone")
     record(order, "scheduled", by, from_status=before, on=on.isoformat(), zone=zone)
     return order
@@ -540,15 +545,29 @@ def schedule(order: Order, *, by: User | None, at: datetime, on: date, zone: str
 
 @transaction.atomic
 def fire(order: Order) -> Order:
-    """The date of a scheduled change has come. Raises Refusal when it has not, or somebody else was faster."""
+    """The date of a scheduled change has come. Raises NotDue, or Refusal when it can't be sent."""
     order = lock(order)
     if order.status != OrderStatus.SCHEDULED or order.scheduled_for is None or order.scheduled_for > clock.now():
-        raise Refusal("This change is not due.")
+        raise NotDue("This change is not due.")
     before = order.status
     order.fire()
     _to_vendor(order)
     record(order, "fired", None, from_status=before)
     return order
+
+
+@transaction.atomic
+def hold_back(order: Order, why: str) -> None:
+    """A due change could not be sent: the order says so and staff are told, once; it is tried again."""
+    order = lock(order)
+    if order.status != OrderStatus.SCHEDULED or (order.status_note, order.needs_attention) == (why[:200], True):
+        return
+    order.status_note, order.needs_attention = why[:200], True
+    save(order)
+    if not Incident.objects.filter(kind="change-not-sent", order=order, closed_at=None).exists():
+        Incident.objects.create(
+            kind="change-not-sent", order=order, detail=f"{order.number} is due and was not sent: {why}", at=clock.now()
+        )
 
 
 def _to_vendor(order: Order) -> None:
@@ -653,7 +672,9 @@ def give_up(attempt: PurchaseAttempt, *, code: str) -> bool:
     Guarded like the worker's claim: one of the two wins, and the loser changes nothing.
     """
     now = clock.now()
-    changed = PurchaseAttempt.objects.filter(pk=attempt.pk, state=AttemptState.PREPARED, lease_until=None).update(
+    unsent = PurchaseAttempt.objects.filter(pk=attempt.pk, state=AttemptState.PREPARED, lease_until=None)
+    # After a restored backup nobody knows whether an earlier life of the database sent it.
+    changed = unsent.filter(must_look=False).update(
         state=AttemptState.FAILED_DEFINITE, failure_class=FailureClass.NEVER_SENT, finished_at=now, next_action_at=None
     )
     if changed:

@@ -193,4 +193,6 @@ def can_stop_waiting(order: Order, membership: Membership | StaffRights) -> Answ
         return Refused("The order is not waiting.")
     if any(attempt.state != AttemptState.PREPARED for attempt in open_attempts):
         return Refused("The order was sent. Only the vendor’s answer can end the waiting now.")
+    if any(attempt.must_look for attempt in open_attempts):
+        return Refused("The vendor is asked first what he has of the order. Then the waiting can be ended.")
     return Allowed()

@@ -96,7 +96,7 @@ def second_line(order: Order, explanations: tuple[Explanation, ...]) -> SecondLi
                 f"Provisioning failed: {len(refused_line_numbers(order)) or items} of {items} item{'s' if items != 1 else ''}"
             )
         case OrderStatus.SCHEDULED if order.scheduled_on:
-            return SecondLine(f"Starts {formats.day(order.scheduled_on, with_year=True)}")
+            return SecondLine(order.status_note or f"Starts {formats.day(order.scheduled_on, with_year=True)}")
         case OrderStatus.QUOTE_SENT if order.quote_link:
             return _with_customer(order, order.quote_link)
         case _:

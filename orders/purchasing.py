@@ -14,7 +14,7 @@ Source: product.md rules 2, 4-6.
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -58,6 +58,8 @@ from orders.wake import wake
 
 log = logging.getLogger(__name__)
 
+# After so long without an answer staff are told; and after so long more than the vendor knows a repeat they decide.
+SILENT_AFTER = timedelta(days=1)
 # How long an attempt that waits for staff may lie when every wake was lost: their last answer wakes it at once.
 STAFF_POLL = timedelta(hours=1)
 OUT = (OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED)
@@ -77,8 +79,7 @@ def run(attempt_id: int) -> None:
         # The account can't be used as it is set up; that is no order's fault.
         record_auth_broken(attempt, f"{type(error).__name__}: {error}".strip(": "), AttemptJournal(attempt))
         return
-    may_write = not attempt.vendor.is_stopped and not epoch.is_reconciling()
-    journal = AttemptJournal(attempt, connector.decides, may_write=may_write)
+    journal = AttemptJournal(attempt, connector.decides)
     with closing(connector):
         _converse(attempt, connector, journal)
     if calls:
@@ -90,6 +91,16 @@ def run(attempt_id: int) -> None:
 
 def _converse(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> None:
     """Talk to the vendor and record what came of it."""
+    try:
+        _talk(attempt, connector, journal)
+    except Exception:
+        # Our own mistake in the middle of a purchase, or in writing down what the vendor said, is a doubt too, never a verdict.
+        log.exception("%s: the conversation failed", attempt)
+        record_unknown(attempt, "Our own program failed; staff were told.")
+        _report("connector-failed", attempt, "Our own program failed; see the log of this time.")
+
+
+def _talk(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> None:
     try:
         if attempt.must_look and not _has_looked(attempt, connector, journal):
             return
@@ -112,11 +123,6 @@ def _converse(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJo
         record_parked(attempt, str(error))
     except (OutcomeUnknown, NothingSent) as error:
         record_unknown(attempt, str(error))
-    except Exception:
-        # Our own mistake in the middle of a purchase is a doubt too, never a verdict.
-        log.exception("%s: the connector failed", attempt)
-        record_unknown(attempt, "Our own program failed; staff were told.")
-        _report("connector-failed", attempt, "The connector raised; see the log of this time.")
     else:
         record_snapshot(attempt, snapshot)
 
@@ -132,17 +138,17 @@ def _has_looked(attempt: PurchaseAttempt, connector: Connector, journal: Attempt
         return False
     if not capabilities.finds_orders:
         raise MustPark("A backup was restored, and this vendor can't be asked what was bought before.")
+    now, sent_until = clock.now(), epoch.sent_until()
+    if sent_until and now < (visible := sent_until + capabilities.in_flight + capabilities.lookup_lag):
+        # What was sent last before the backup was restored may not show yet, or only a part of it.
+        hold(attempt, visible - now, journal)
+        return False
     found = connector.find(attempt.order_request(), journal, epoch.look_since(attempt))
     if found and not epoch.was_there_before_restore(attempt):
         raise MustPark(f"The vendor has an order of the same items that the portal does not know: {', '.join(found)}.")
     if found:
         journal.adopt(found)
         return True
-    now, sent_until = clock.now(), epoch.sent_until()
-    if sent_until and now < (visible := sent_until + capabilities.in_flight + capabilities.lookup_lag):
-        # What was sent last before the backup was restored may not show yet.
-        hold(attempt, visible - now, journal)
-        return False
     _release(attempt, must_look=False)
     return False
 
@@ -195,7 +201,7 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
     epoch.look_after()
     now = clock.now()
     attempt = PurchaseAttempt.objects.select_related("order__seller", "vendor", "account").get(pk=attempt_id)
-    if attempt.state == AttemptState.PREPARED and not attempt.order.seller.is_active:
+    if attempt.state == AttemptState.PREPARED and not attempt.must_look and not attempt.order.seller.is_active:
         # Rights are checked when the order is sent, not only when the button was pressed.
         with transaction.atomic():
             order = lifecycle.lock(attempt.order)
@@ -227,8 +233,8 @@ def claim(attempt_id: int) -> PurchaseAttempt | None:
             lease_until=now + timedelta(seconds=settings.PURCHASE_LEASE_SECONDS),
             sent_at=(attempt.sent_at or now) if is_new else attempt.sent_at,
         )
-        if won and not attempt.must_look and attempt.state in {AttemptState.PREPARED, AttemptState.UNKNOWN}:
-            # Also for one in doubt: its worker may have died before it sent anything, or wrote the number outside.
+        if won and is_new and not attempt.vendor.capabilities.has_api:
+            # What staff order by hand no call will count.
             number = epoch.count_sent()
     if not won:
         return None
@@ -251,7 +257,7 @@ def worker_name() -> str:
 
 def login_to(account: VendorAccount, mark_sent: Callable[[], None] | None = None) -> Login:
     """How to speak as this account; `mark_sent` is called before each call. Raises InvalidToken when no key opens its secrets."""
-    speaks_as_person = bool(account.sealed_refresh_token)
+    stored = _StoredToken(account.pk) if account.sealed_refresh_token else None
     return Login(
         account=f"{account.pk}",
         base_url=account.base_url.rstrip("/"),
@@ -261,18 +267,33 @@ def login_to(account: VendorAccount, mark_sent: Callable[[], None] | None = None
         client_secret=account.client_secret,
         deadline_seconds=settings.PURCHASE_DEADLINE_SECONDS,
         allow_loopback=settings.VENDOR_ALLOW_LOOPBACK,
-        refresh_token=(lambda: VendorAccount.objects.get(pk=account.pk).refresh_token) if speaks_as_person else None,
-        keep_refresh_token=(lambda newer: _keep_refresh_token(account.pk, newer)) if speaks_as_person else None,
+        refresh_token=stored.read if stored else None,
+        keep_refresh_token=stored.replace if stored else None,
         mark_sent=mark_sent,
     )
 
 
-@transaction.atomic
-def _keep_refresh_token(account_id: int, newer: str) -> None:
-    """Store the newest one, whole or not at all, before the access token that came with it is used."""
-    account = VendorAccount.objects.select_for_update().get(pk=account_id)
-    account.refresh_token = newer
-    account.save(update_fields=["sealed_refresh_token"])
+class _StoredToken:
+    """The refresh token of an account, which each use of it may replace by a newer one."""
+
+    def __init__(self, account_id: int) -> None:
+        self._account_id = account_id
+        self._used = ""
+
+    def read(self) -> str:
+        self._used = VendorAccount.objects.get(pk=self._account_id).refresh_token
+        return self._used
+
+    @transaction.atomic
+    def replace(self, newer: str) -> None:
+        """Store the newer one, whole or not at all, before the access token that came with it is used.
+
+        What staff typed meanwhile stays: it is of a new consent, and the newer one is of the old.
+        """
+        account = VendorAccount.objects.select_for_update().get(pk=self._account_id)
+        if account.refresh_token == self._used:
+            account.refresh_token = self._used = newer
+            account.save(update_fields=["sealed_refresh_token"])
 
 
 # --- record: one transaction each, fenced
@@ -290,7 +311,7 @@ def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
     if attempt.state == AttemptState.APPROVED and state == AttemptState.ACCEPTED:
         # The vendor never goes back from approved to waiting; a word of that kind is kept and changes nothing.
         state = AttemptState.APPROVED
-    vendor_status = snapshot.raw_status[:60]
+    vendor_status = storable(snapshot.raw_status)[:60]
     changed = (state, vendor_status, snapshot.action) != (attempt.state, attempt.vendor_status, attempt.action)
     asked = 0 if changed else attempt.asked + 1
     next_at = None if state == AttemptState.SUCCEEDED else _next_look(attempt, asked)
@@ -325,6 +346,7 @@ def record_snapshot(attempt: PurchaseAttempt, snapshot: Snapshot) -> None:
         _report("unknown-vendor-status", attempt, f"The vendor said {snapshot.raw_status!r}, which we don't know. The order waits.")
     _record_bought(attempt, order, snapshot.bought)
     if state == AttemptState.SUCCEEDED:
+        _take_back(attempt, but=[item.subscription_ref for item in snapshot.bought])
         _record_failures(attempt, snapshot.refusals)
     if changed or state in {AttemptState.APPROVED, AttemptState.SUCCEEDED}:
         lifecycle.settle(order)
@@ -343,6 +365,7 @@ def record_refused(attempt: PurchaseAttempt, refusals: tuple[Refusal, ...]) -> N
         next_action_at=None,
         finished_at=clock.now(),
     ):
+        _take_back(attempt)
         _record_failures(attempt, refusals)
         lifecycle.record(order, "refused", None, actor_name=attempt.vendor.name, attempt=attempt.number, vendor=attempt.vendor.name)
         lifecycle.settle(order)
@@ -364,10 +387,7 @@ def record_busy(attempt: PurchaseAttempt, busy: Busy) -> None:
     if attempt.try_number < MAX_TRIES:
         now = clock.now()
         wait = max(busy.retry_after or timedelta(), _pause(settings.BUSY_SECONDS, attempt.try_number - 1))
-        lines = [line for line in order.lines.select_related("offer__vendor") if line.offer.vendor_id == attempt.vendor_id]
-        following = PurchaseAttempt.objects.prepare(
-            order, attempt.vendor, attempt.account, lines, at=now, due_at=now + wait, try_number=attempt.try_number + 1
-        )
+        following = PurchaseAttempt.objects.prepare_next_try(attempt, at=now, due_at=now + wait)
         wake(lifecycle.RUN_ATTEMPT, following.pk, at=now + wait)
         lifecycle.record(
             order,
@@ -384,8 +404,12 @@ def record_busy(attempt: PurchaseAttempt, busy: Busy) -> None:
 @transaction.atomic
 def record_unknown(attempt: PurchaseAttempt, why: str) -> None:
     """Something may have been sent and no answer came: this same attempt asks again later. Never a verdict."""
-    order = lifecycle.lock(attempt.order)
     now = clock.now()
+    known_for = attempt.vendor.capabilities.resend_for
+    if attempt.unknown_since and known_for and now - attempt.unknown_since > known_for + SILENT_AFTER:
+        record_parked(attempt, f"The vendor could not be asked what became of it for {(now - attempt.unknown_since).days} days: {why}")
+        return
+    order = lifecycle.lock(attempt.order)
     first = attempt.unknown_since is None
     keep = attempt.state if attempt.state in {AttemptState.ACCEPTED, AttemptState.APPROVED} else AttemptState.UNKNOWN
     if _save_fenced(
@@ -399,6 +423,8 @@ def record_unknown(attempt: PurchaseAttempt, why: str) -> None:
         if first and keep == AttemptState.UNKNOWN:
             lifecycle.record(order, "outcome_unknown", None, attempt=attempt.number, vendor=attempt.vendor.name)
             lifecycle.settle(order)
+        if now - (attempt.unknown_since or attempt.sent_at or now) > SILENT_AFTER:
+            _report("vendor-silent", attempt, f"{attempt}: nothing has told for a day what became of it. It is still asked. Last: {why}")
 
 
 @transaction.atomic
@@ -422,8 +448,9 @@ def record_parked(attempt: PurchaseAttempt, why: str) -> None:
 def hold(attempt: PurchaseAttempt, wait: timedelta, journal: AttemptJournal) -> None:
     """Nothing may be sent now: the attempt is as it was, and is looked at again later. What was never sent is prepared again."""
     never_sent = attempt.state == AttemptState.SENDING and not journal.anything_sent()
+    now = clock.now()
     state = AttemptState.PREPARED if never_sent else AttemptState.UNKNOWN if attempt.state == AttemptState.SENDING else attempt.state
-    _save_fenced(attempt, state=state, next_action_at=clock.now() + wait)
+    _save_fenced(attempt, state=state, unknown_since=_unknown_since(attempt, state, now), next_action_at=now + wait)
 
 
 def _release(attempt: PurchaseAttempt, **fields: object) -> None:
@@ -440,11 +467,15 @@ def record_auth_broken(attempt: PurchaseAttempt, why: str, journal: AttemptJourn
     doubtful = journal.anything_sent() or attempt.state != AttemptState.SENDING
     state = AttemptState.PREPARED if not doubtful else AttemptState.UNKNOWN if attempt.state == AttemptState.SENDING else attempt.state
     VendorAccount.objects.filter(pk=attempt.account_id).update(is_paused=True, paused_reason="The vendor refuses our login.")
-    if _save_fenced(attempt, state=state, next_action_at=now):
+    if _save_fenced(attempt, state=state, unknown_since=_unknown_since(attempt, state, now), next_action_at=now):
         log.error("%s: %s", attempt, why)
         lifecycle.record(order, "account_paused", None, attempt=attempt.number, vendor=attempt.vendor.name)
         _report("login-refused", attempt, f"{attempt.account} was paused: {why}")
         lifecycle.settle(order)
+
+
+def _unknown_since(attempt: PurchaseAttempt, state: str, now: datetime) -> datetime | None:
+    return (attempt.unknown_since or attempt.sent_at or now) if state == AttemptState.UNKNOWN else None
 
 
 def _save_fenced(attempt: PurchaseAttempt, *, next_action_at: datetime | None, **fields: object) -> bool:
@@ -495,7 +526,7 @@ def _record_bought(attempt: PurchaseAttempt, order: Order, bought: tuple[Bought,
     lines = {line.position: line for line in order.lines.select_related("offer")}
     for item in bought:
         line = lines[item.line]
-        subscription, is_new = Subscription.objects.get_or_create(
+        subscription, is_new = Subscription.objects.living().get_or_create(
             line=line,
             defaults={
                 "seller": order.seller,
@@ -517,9 +548,18 @@ def _record_bought(attempt: PurchaseAttempt, order: Order, bought: tuple[Bought,
             subscription.save(update_fields=["status"])
 
 
+def _take_back(attempt: PurchaseAttempt, but: Sequence[str] = ()) -> None:
+    """The vendor took back what he had sold already, but for these: its subscriptions end, and the line may be bought again."""
+    for subscription in attempt.subscriptions.living().exclude(vendor_ref__in=but):
+        subscription.cancel()
+        subscription.save(update_fields=["status"])
+        lifecycle.record(attempt.order, "taken_back", None, actor_name=attempt.vendor.name, subscription=subscription.vendor_ref)
+
+
 def _report(kind: str, attempt: PurchaseAttempt, detail: str) -> None:
     """Tell staff, once while it is open: the next asking would find the same again."""
-    Incident.objects.get_or_create(kind=kind, order=attempt.order, closed_at=None, defaults={"detail": detail, "at": clock.now()})
+    if not Incident.objects.filter(kind=kind, order=attempt.order, closed_at=None).exists():
+        Incident.objects.create(kind=kind, order=attempt.order, detail=storable(detail)[:2000], at=clock.now())
 
 
 def _next_look(attempt: PurchaseAttempt, asked: int) -> datetime:
@@ -573,15 +613,25 @@ def sweep() -> int:
             if PurchaseAttempt.objects.due(now).filter(forgotten, pk=attempt_id).update(woken_at=now):
                 wake(lifecycle.RUN_ATTEMPT, attempt_id)
                 woken += 1
-    for order in Order.objects.filter(status=OrderStatus.SCHEDULED, scheduled_for__lte=now)[:100]:
-        try:
-            lifecycle.fire(order)
-        except lifecycle.Refusal as refusal:
-            log.info("%s was not fired: %s", order, refusal)
-        except Exception:
-            # One order that can't be fired must not keep the others waiting.
-            log.exception("%s could not be fired", order)
+    due = Order.objects.filter(status=OrderStatus.SCHEDULED, scheduled_for__lte=now)
+    # Some of those that could not be sent before are tried again, and none of them keeps another one waiting.
+    held_back = due.filter(needs_attention=True).order_by("?")
+    for order in [*due.filter(needs_attention=False).order_by("scheduled_for")[:100], *held_back[:20]]:
+        _fire(order)
     return woken
+
+
+def _fire(order: Order) -> None:
+    """One order that can't be sent must not keep the others waiting."""
+    try:
+        lifecycle.fire(order)
+    except lifecycle.NotDue:
+        log.info("%s was sent by somebody else", order)
+    except lifecycle.Refusal as refusal:
+        lifecycle.hold_back(order, str(refusal))
+    except Exception:
+        log.exception("%s could not be sent", order)
+        lifecycle.hold_back(order, "It could not be sent by a fault of the portal. Our staff were told.")
 
 
 def expire_leases(now: datetime) -> int:

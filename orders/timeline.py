@@ -143,6 +143,9 @@ WORDINGS = {
         "Waiting for our login", lambda data: f"Our login at {data.get('vendor', 'the vendor')} is being renewed by staff."
     ),
     "refused": Wording("Refused by the vendor", _attempt, "bad", "st-failed"),
+    "taken_back": Wording(
+        "Taken back by the vendor", lambda data: f"Subscription {data.get('subscription', '')} does not run any more.", "warn", "x"
+    ),
     "stopped": Wording("Waiting stopped", _reason("Nothing was sent."), glyph="x"),
     "failed": Wording("Provisioning failed", lambda data: "Nothing was bought.", "bad", "st-failed"),
     "confirmed": Wording("Approved by the vendor", lambda data: "Every item was bought.", "good", "st-finished"),

@@ -1,25 +1,23 @@
 """What ends a doubt, and what does not: the catalogue's word, a look at the vendor, staff with evidence; never age, never a guess."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 
 import pytest
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from orders import clock as portal_clock
-from orders import epoch, lifecycle, parking, purchasing
+from orders import lifecycle, parking, purchasing
 from orders.journal import AttemptJournal
-from orders.lifecycle import Refusal
+from orders.lifecycle import LineInput, Refusal
 from orders.models import (
     AccountHealth,
     AttemptState,
     Customer,
     FailureReason,
     Incident,
+    Order,
     ParkedVerdict,
-    PortalEpoch,
     PurchaseAttempt,
     RetryClass,
     Subscription,
@@ -30,11 +28,11 @@ from orders.models import (
 from orders.parking import AlreadyDecided
 from orders.statuses import OrderStatus
 from orders.vendors import microsoft_login
-from orders.vendors.contract import Answer, Call
+from orders.vendors.contract import Answer, Bought, Call, Phase, Snapshot
 from tests.harness.clock import Clock
 from tests.harness.databases import Database
 from tests.harness.sandbox import Sandbox
-from tests.harness.world import World, again, cart_of, claimed
+from tests.harness.world import World, again, cart_of, claimed, customer_of, exchanged, order_in
 from tests.test_purchasing import bought, placed, words, work
 
 CHECKOUT = {"method": "POST", "path": "*/checkout"}
@@ -180,11 +178,82 @@ def test_staff_who_found_the_order_name_it_and_the_vendor_is_asked_for_it(world:
     other = work(lifecycle.place(cart_of(world, world.line(world.premium_monthly, 5)), by=world.harbour.manager), clock)
     taken = other.attempts.get().vendor_order_ref
     with pytest.raises(Refusal, match="another order of the portal"):
-        parking.was_bought(attempt, by=world.staff, vendor_order_ref=taken, evidence="Seen", reason="Seen")
-    parking.was_bought(attempt, by=world.staff, vendor_order_ref="no-such-order", evidence="By telephone.", reason="It was bought.")
+        parking.was_bought(attempt, by=world.staff, vendor_order_refs=[taken], evidence="Seen", reason="Seen")
+    parking.was_bought(attempt, by=world.staff, vendor_order_refs=["no-such-order"], evidence="By telephone.", reason="It was bought.")
     assert ParkedVerdict.objects.get().is_bought
     run_due()
     assert PurchaseAttempt.objects.get(pk=attempt.pk).state == AttemptState.PARKED, "The vendor knows no such order."
+    # Somebody mistyped it; the attempt waits again, and gets another verdict.
+    parking.was_not_bought(attempt, by=world.staff, evidence="Looked once more.", reason="It was another customer’s.")
+    assert list(ParkedVerdict.objects.values_list("is_bought", flat=True)) == [True, False]
+    assert again(attempt.order).status == OrderStatus.PROVISIONING_FAILED
+
+
+def test_staff_name_every_order_that_one_cart_became(world: World, vendor: Sandbox, clock: Clock) -> None:
+    vendor.faults("drop_after_commit", **CHECKOUT)
+    order = placed(world, world.line(world.premium_monthly, 5), world.line(world.premium_yearly, 3))
+    purchasing.run(order.attempts.get().pk)
+    clock.advance(minutes=2)
+    purchasing.record_parked(claimed(order.attempts.get()), "Nothing can tell.")
+    refs = [row["id"] for row in bought(vendor)]
+    assert len(refs) == 2
+    parking.was_bought(order.attempts.get(), by=world.staff, vendor_order_refs=refs, evidence="Seen", reason="Seen")
+    assert work(order, clock).status == OrderStatus.COMPLETED
+
+
+def test_what_the_vendor_has_told_already_staff_can_not_call_not_bought(world: World, vendor: Sandbox, clock: Clock) -> None:
+    order = placed(world, world.line(world.premium_monthly, 5), world.line(world.premium_yearly, 3))
+    held = claimed(order.attempts.get())
+    exchanged(held)
+    one = Bought(1, "sub-1", "o1", None, portal_clock.now(), None)
+    purchasing.record_snapshot(held, Snapshot(Phase.ACCEPTED, order_refs=("o1", "o2"), raw_status="completed, pending", bought=(one,)))
+    clock.advance(minutes=5)
+    purchasing.record_parked(claimed(order.attempts.get()), "The vendor knows no order o2")
+    with pytest.raises(Refusal, match="subscription sub-1 already"):
+        parking.was_not_bought(order.attempts.get(), by=world.staff, evidence="e", reason="r")
+    assert again(order).status == OrderStatus.PROVISIONING_STARTED
+
+
+def test_what_the_vendor_takes_back_is_no_subscription_any_more_and_a_retry_records_the_new_one(
+    world: World, vendor: Sandbox, clock: Clock
+) -> None:
+    order = placed(world, world.line(world.premium_monthly, 5), world.line(world.premium_yearly, 202))
+    while not Subscription.objects.exists():
+        run_due()
+        clock.advance(seconds=1)
+    first = Subscription.objects.get()
+    for row in vendor.ledger()["orders"]:
+        vendor.set_order(row["id"], "cancelled" if row["id"] == first.vendor_order_ref else "error")
+    while again(order).status == OrderStatus.PROVISIONING_STARTED:
+        run_due()
+        clock.advance(seconds=30)
+    assert again(order).status == OrderStatus.PROVISIONING_FAILED
+    assert not Subscription.objects.living().exists()
+    assert order.events.get(name="taken_back").data["subscription"] == first.vendor_ref
+    work(lifecycle.retry(again(order), by=world.harbour.manager), clock, rounds=200)
+    assert {row.vendor_order_ref for row in Subscription.objects.living()} <= {row["id"] for row in bought(vendor)}
+    assert Subscription.objects.living().exists()
+
+
+@pytest.mark.parametrize("gone", ["reset", "relationship"])
+def test_a_doubt_that_nobody_can_look_at_is_told_to_staff_and_then_left_to_them(
+    world: World, vendor: Sandbox, clock: Clock, gone: str
+) -> None:
+    vendor.faults("drop_after_commit", **CHECKOUT)
+    order = placed(world, world.line(world.premium_monthly, 5))
+    purchasing.run(order.attempts.get().pk)
+    if gone == "reset":
+        vendor.reset()
+    else:
+        vendor.set_customer(vendor.ledger()["customers"][0]["id"], relationship="none")
+    for _ in range(2):
+        pass_days(clock, 1)
+        run_due()
+    assert Incident.objects.filter(kind="vendor-silent", order=order).count() == 1
+    for _ in range(8):
+        pass_days(clock, 1)
+        run_due()
+    assert order.attempts.get().state == AttemptState.PARKED
 
 
 def test_a_vendor_that_forgot_an_order_is_not_read_as_one_that_sold_nothing(world: World, vendor: Sandbox, clock: Clock) -> None:
@@ -287,84 +356,129 @@ def test_the_kill_switch_stops_sending_and_not_asking(world: World, vendor: Sand
     assert len(bought(vendor)) == 3
 
 
-# --- a restored backup
+def test_the_kill_switch_acts_on_the_very_next_call(world: World, vendor: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = placed(world, world.line(world.premium_monthly, 5))
+    real = AttemptJournal.write
+
+    def write(journal: AttemptJournal, step: str, call: Call, send: Callable[[Call, str], Answer]) -> Answer:
+        answer = real(journal, step, call, send)
+        if step == "create cart":
+            Vendor.objects.filter(pk=world.microsoft.pk).update(is_stopped=True)
+        return answer
+
+    monkeypatch.setattr(AttemptJournal, "write", write)
+    purchasing.run(order.attempts.get().pk)
+    assert bought(vendor) == []
+    attempt = order.attempts.get()
+    assert (attempt.state, bool(attempt.unknown_since)) == (AttemptState.UNKNOWN, True)
+    Vendor.objects.update(is_stopped=False)
+    monkeypatch.undo()
+    assert work(order, clock).status == OrderStatus.COMPLETED
+    assert len(bought(vendor)) == 1
 
 
-def lose(attempt_ids: list[int]) -> None:
-    """The database as a backup would have it that was made before these attempts were sent: nothing of them was ever known."""
-    PortalEpoch.objects.update(sent=0)
-    assert not VendorExchange.objects.filter(attempt__in=attempt_ids).exists()
+# --- what we can not write down, or may not send
 
 
-def test_a_restored_backup_asks_first_and_adopts_what_was_bought(world: World, vendor: Sandbox, clock: Clock, database: Database) -> None:
-    bought_before = lifecycle.create(world.harbour.customer, [world.line(world.premium_monthly, 5)], by=world.harbour.manager)
-    order = lifecycle.place(bought_before, by=world.harbour.manager)
-    other = lifecycle.create(world.harbour.other_customer, [world.line(world.premium_monthly, 9)], by=world.harbour.manager)
-    other = lifecycle.place(other, by=world.harbour.manager)
-    with database.backed_up():
-        assert work(order, clock).status == OrderStatus.COMPLETED
-    # The backup is back: it knows both orders as waiting to be sent, and one of them was bought.
-    assert again(order).status == OrderStatus.PROVISIONING_STARTED
-    assert order.attempts.get().state == AttemptState.PREPARED
-    microsoft_login.TOKENS.clear()
+@pytest.mark.parametrize("status", ["in\ud800progress", "in\0progress", "x" * 100])
+def test_a_status_that_no_column_holds_is_kept_as_well_as_it_can_be(world: World, vendor: Sandbox, clock: Clock, status: str) -> None:
+    held = claimed(placed(world, world.line(world.premium_monthly, 5)).attempts.get())
+    purchasing.record_snapshot(held, Snapshot(Phase.UNKNOWN, order_refs=("o1",), raw_status=status))
+    assert PurchaseAttempt.objects.get(pk=held.pk).state == AttemptState.ACCEPTED
+
+
+def test_a_verdict_that_can_not_be_written_down_is_a_doubt_that_staff_are_told_of(
+    world: World, vendor: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = placed(world, world.line(world.premium_monthly, 5))
+    with monkeypatch.context() as broken:
+        broken.setattr(purchasing, "record_snapshot", lambda attempt, snapshot: int("no number"))
+        purchasing.run(order.attempts.get().pk)
+    assert order.attempts.get().state == AttemptState.UNKNOWN
+    assert Incident.objects.filter(kind="connector-failed", order=order).exists()
+    assert work(order, clock).status == OrderStatus.COMPLETED
+
+
+def test_a_frozen_request_that_somebody_changed_is_not_sent(world: World, vendor: Sandbox) -> None:
+    order = placed(world, world.line(world.premium_monthly, 5))
+    attempt = order.attempts.get()
+    PurchaseAttempt.objects.filter(pk=attempt.pk).update(request=bytes(attempt.request).replace(b'"quantity":5', b'"quantity":500'))
+    purchasing.run(attempt.pk)
+    assert vendor.ledger()["carts"] == []
+    assert Incident.objects.filter(kind="connector-failed", order=order).exists()
+
+
+def test_the_next_try_sends_the_customer_as_he_was_when_the_order_was_placed(world: World, vendor: Sandbox, clock: Clock) -> None:
+    order = placed(world, world.line(world.premium_monthly, 5))
+    vendor.faults("status:503", method="HEAD", path="/v1/domains/*")
+    Customer.objects.filter(pk=order.customer_id).update(domain="otheralder.onmicrosoft.com")
+    purchasing.run(order.attempts.get().pk)
+    assert order.attempts.count() == 2
+    first, second = order.attempts.order_by("number")
+    assert second.order_request().customer == first.order_request().customer
+    assert second.reference != first.reference
+
+
+def test_a_customer_who_is_another_one_at_the_vendor_already_is_refused(world: World, vendor: Sandbox, clock: Clock) -> None:
+    assert work(placed(world, world.line(world.premium_monthly, 5)), clock).status == OrderStatus.COMPLETED
+    mine = world.harbour.customer
+    twice = customer_of(world.harbour.seller, mine.name, "twice", domain=mine.domain, contact_email=mine.contact_email)
+    order = lifecycle.create(twice, [world.line(world.premium_monthly, 1)], by=world.harbour.manager)
+    order = work(lifecycle.place(order, by=world.harbour.manager), clock)
+    assert order.status == OrderStatus.PROVISIONING_FAILED
+    assert order.attempts.get().failures.get().code == "domain_taken"
+    assert len(bought(vendor)) == 1
+
+
+# --- a change that is due
+
+
+def test_a_due_change_that_can_not_be_sent_says_so_and_goes_when_it_can(world: World, vendor: Sandbox, clock: Clock) -> None:
+    order = order_in(OrderStatus.SCHEDULED, world)
+    VendorAccount.objects.update(is_active=False)
+    clock.advance(days=3)
     purchasing.sweep()
-    assert epoch.is_reconciling()
-    assert words(order) == "Comparing with Microsoft before anything is sent"
-    for _ in range(30):
-        clock.advance(minutes=2)
-        run_due()
-        purchasing.sweep()
-        if again(order).status == again(other).status == OrderStatus.COMPLETED:
-            break
-    assert (again(order).status, again(other).status) == (OrderStatus.COMPLETED, OrderStatus.COMPLETED)
-    assert not epoch.is_reconciling()
-    assert len(bought(vendor)) == 2
-    assert Subscription.objects.filter(line__order__in=[order, other]).count() == 2
-    assert not Incident.objects.filter(kind="backup-restored", closed_at=None).exists()
+    assert again(order).needs_attention
+    assert "no account" in words(order)
+    changed = again(order).changed_at
+    clock.advance(minutes=1)
+    purchasing.sweep()
+    assert again(order).changed_at == changed
+    assert Incident.objects.filter(kind="change-not-sent", order=order).count() == 1
+    VendorAccount.objects.update(is_active=True)
+    purchasing.sweep()
+    assert (again(order).status, again(order).needs_attention) == (OrderStatus.PROVISIONING_STARTED, False)
 
 
-def test_nothing_is_sent_while_the_file_outside_knows_more_than_the_database(world: World, vendor: Sandbox, clock: Clock) -> None:
-    first = placed(world, world.line(world.premium_monthly, 5))
-    purchasing.run(first.attempts.get().pk)
-    PortalEpoch.objects.update(sent=0)
-    second = placed(world, world.line(world.premium_monthly, 6))
-    carts = len(vendor.ledger()["carts"])
-    purchasing.run(second.attempts.get().pk)
-    assert second.attempts.get().state == AttemptState.PREPARED
-    assert len(vendor.ledger()["carts"]) == carts
-    assert Incident.objects.filter(kind="backup-restored", closed_at=None).exists()
+def test_many_changes_that_can_not_be_sent_keep_no_other_one_waiting(world: World, vendor: Sandbox, clock: Clock) -> None:
+    def due(*lines: LineInput) -> Order:
+        order = cart_of(world, *lines, kind=Order.Kind.CHANGE, as_cart=False)
+        return lifecycle.schedule(order, by=world.harbour.manager, at=portal_clock.now(), on=date(2026, 12, 1), zone="Europe/Amsterdam")
 
-
-def test_a_database_that_sent_something_and_has_no_file_beside_it_was_restored(world: World, vendor: Sandbox, clock: Clock) -> None:
-    purchasing.run(placed(world, world.line(world.premium_monthly, 5)).attempts.get().pk)
-    settings.EPOCH_FILE.unlink()
-    assert epoch.look_after()
-
-
-def test_a_new_database_begins_without_looking(world: World) -> None:
-    assert not epoch.look_after()
-    assert not epoch.look_after()
-
-
-def test_what_another_worker_sends_while_we_look_is_no_restored_backup(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """He commits and notes his number between any two of our steps; both workers' looks were taken for a backup once."""
-    assert not epoch.look_after()
-    locked = epoch._locked
-
-    @contextmanager
-    def after_somebody_else() -> Iterator[None]:
-        monkeypatch.setattr(epoch, "_locked", locked)
-        assert epoch.note(epoch.count_sent())
-        with locked():
-            yield
-
-    monkeypatch.setattr(epoch, "_locked", after_somebody_else)
-    assert not epoch.look_after()
-    assert epoch._locked is locked
-    assert not Incident.objects.exists()
+    for _ in range(101):
+        due()
+    last = due(world.line(world.premium_monthly))
+    VendorAccount.objects.filter(pk=world.northgate_account.pk).update(is_active=False)
+    purchasing.sweep()
+    purchasing.sweep()
+    assert again(last).status == OrderStatus.PROVISIONING_STARTED
 
 
 # --- what the account says of itself
+
+
+def test_what_staff_typed_stays_when_a_worker_brings_a_newer_token_of_the_old_consent(world: World) -> None:
+    account = world.microsoft_account
+    account.refresh_token = "old"
+    account.save()
+    login = purchasing.login_to(account)
+    assert login.refresh_token
+    assert login.keep_refresh_token
+    assert login.refresh_token() == "old"
+    account.refresh_token = "typed by staff"
+    account.save()
+    login.keep_refresh_token("newer than old")
+    assert login.refresh_token() == "typed by staff"
 
 
 def test_a_refresh_token_is_replaced_by_the_newer_one_and_never_shown(world: World) -> None:
@@ -374,6 +488,7 @@ def test_a_refresh_token_is_replaced_by_the_newer_one_and_never_shown(world: Wor
     login = purchasing.login_to(account)
     assert login.refresh_token
     assert login.keep_refresh_token
+    assert login.refresh_token() == "first-canary-token"
     login.keep_refresh_token("second-canary-token")
     assert login.refresh_token() == "second-canary-token"
     stored = VendorAccount.objects.get(pk=account.pk)
@@ -392,18 +507,28 @@ def test_the_customer_of_a_lost_attempt_is_found_and_not_created_again(world: Wo
 # --- a call whose answer was lost may still take effect after its repeat was refused
 
 
-@pytest.mark.parametrize("fault", ["late_effect:PT30S", "drop_after_commit", "truncate", "status_after_commit:502"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "late_effect:PT30S",
+        "late_effect:PT14M",
+        "drop_after_commit",
+        "truncate",
+        "status_after_commit:502",
+        *(f"status_after_commit:{status}" for status in (403, 409, 429)),
+    ],
+)
 def test_a_refused_repeat_is_no_verdict_where_the_call_before_it_may_have_bought(
     world: World, vendor: Sandbox, clock: Clock, fault: str
 ) -> None:
     vendor.faults(fault, **CHECKOUT)
     vendor.faults("code:400/3000", **CHECKOUT)
     order = placed(world, world.line(world.premium_monthly, 5))
-    for _ in range(20):
+    for _ in range(32):
         run_due()
-        clock.advance(seconds=5)
+        clock.advance(seconds=30)
     assert len(bought(vendor)) == 1
-    assert again(order).status == OrderStatus.PROVISIONING_STARTED
+    assert again(order).status != OrderStatus.PROVISIONING_FAILED
     # Until then the list of orders may not show it.
     clock.advance(minutes=15)
     assert work(order, clock).status == OrderStatus.COMPLETED

@@ -1,5 +1,6 @@
 """Parked attempts: what is known of each, and the two verdicts that staff may give, each with evidence and a reason."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -7,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -16,7 +17,7 @@ from django.urls import reverse
 from orders import parking, support
 from orders.admin.site import ReadOnlyAdmin, staff_page
 from orders.lifecycle import Refusal
-from orders.models import AttemptState, ParkedAttempt, ParkedVerdict, User
+from orders.models import AttemptState, ParkedAttempt, User
 from orders.templatetags.portal import age, day
 
 MAY_DECIDE = "orders.decide_parked"
@@ -30,8 +31,12 @@ class VerdictForm(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"required": "Choose what you found."},
     )
-    vendor_order_ref = forms.CharField(
-        label="Vendor’s order", max_length=100, required=False, help_text="When it was bought. The portal asks the vendor for it."
+    vendor_order_refs = forms.CharField(
+        label="Vendor’s orders",
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="When it was bought: every order at the vendor that it became, one to a line. The portal asks the vendor for each.",
     )
     evidence = forms.CharField(
         max_length=4000,
@@ -48,21 +53,28 @@ class VerdictForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("verdict") == BOUGHT and not cleaned.get("vendor_order_ref"):
-            self.add_error("vendor_order_ref", "Write the vendor’s order number.")
+        if cleaned.get("verdict") == BOUGHT and not cleaned.get("vendor_order_refs"):
+            self.add_error("vendor_order_refs", "Write the vendor’s order number.")
         return cleaned
+
+    def clean_vendor_order_refs(self) -> list[str]:
+        """Each number once, in the order written; between them any space or comma."""
+        refs = list(dict.fromkeys(re.split(r"[\s,;]+", self.cleaned_data["vendor_order_refs"].strip())))
+        if any(len(ref) > 100 for ref in refs):
+            raise forms.ValidationError("An order number has at most 100 characters.")
+        return [ref for ref in refs if ref]
 
     def give(self, attempt: ParkedAttempt, by: User) -> None:
         """Raises Refusal."""
         words = {name: self.cleaned_data[name] for name in ("evidence", "reason")}
         if self.cleaned_data["verdict"] == BOUGHT:
-            parking.was_bought(attempt, by=by, vendor_order_ref=self.cleaned_data["vendor_order_ref"], **words)
+            parking.was_bought(attempt, by=by, vendor_order_refs=self.cleaned_data["vendor_order_refs"], **words)
         else:
             parking.was_not_bought(attempt, by=by, **words)
 
 
 class DecidedFilter(SimpleListFilter):
-    """Those that wait for a verdict, or those that got one."""
+    """Those that wait for a verdict, or those that do no more."""
 
     title = "verdict"
     parameter_name = "decided"
@@ -71,7 +83,8 @@ class DecidedFilter(SimpleListFilter):
         return [("no", "Waiting"), ("yes", "Decided")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ParkedAttempt]) -> QuerySet[ParkedAttempt]:
-        return queryset.filter(parked_verdict__isnull=self.value() == "no") if self.value() in {"no", "yes"} else queryset
+        waiting = Q(state=AttemptState.PARKED)
+        return queryset.filter({"no": waiting, "yes": ~waiting}.get(str(self.value()), Q()))
 
 
 @staff_page(ParkedAttempt)
@@ -81,7 +94,7 @@ class ParkedAttemptAdmin(ReadOnlyAdmin):
     list_display = ("order_number", "since", "vendor", "why", "verdict")
     list_display_links = ("order_number",)
     list_filter = (DecidedFilter, "vendor")
-    list_select_related = ("order", "vendor", "parked_verdict")
+    list_select_related = ("order", "vendor")
     search_fields = ("order__number", "reference")
     search_help_text = "Order number or our reference"
     ordering = ("-state", "unknown_since", "id")
@@ -91,6 +104,10 @@ class ParkedAttemptAdmin(ReadOnlyAdmin):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MAY_DECIDE)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ParkedAttempt]:
+        every: QuerySet[ParkedAttempt] = super().get_queryset(request)
+        return every.prefetch_related("parked_verdicts")
 
     @admin.display(description="Order", ordering="order__number")
     def order_number(self, attempt: ParkedAttempt) -> str:
@@ -108,8 +125,9 @@ class ParkedAttemptAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Verdict")
     def verdict(self, attempt: ParkedAttempt) -> str:
-        found = getattr(attempt, "parked_verdict", None)
-        return "" if found is None else "Bought" if found.is_bought else "Not bought"
+        """Of one that waits again, because the vendor knows no such order, none."""
+        latest = [] if attempt.state == AttemptState.PARKED else list(attempt.parked_verdicts.all())[-1:]
+        return "".join("Bought" if verdict.is_bought else "Not bought" for verdict in latest)
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -133,7 +151,7 @@ class ParkedAttemptAdmin(ReadOnlyAdmin):
             "customer": attempt.order_request().customer,
             "exchanges": exchanges,
             "support": support.for_vendor(attempt, exchanges),
-            "verdict": ParkedVerdict.objects.filter(attempt=attempt).select_related("by").first(),
+            "verdicts": attempt.parked_verdicts.select_related("by"),
             "form": form if attempt.state == AttemptState.PARKED else None,
         }
         return TemplateResponse(request, "admin/orders/parkedattempt/decide.html", context, status=422 if request.method == "POST" else 200)

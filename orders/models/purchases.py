@@ -10,13 +10,13 @@ The attempt is the truth and the queue is disposable. States:
 import hashlib
 import json
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Max, Q
+from django.db.models import Exists, Max, OuterRef, Q
 
 from orders.models.catalogue import Vendor, VendorAccount
 from orders.models.orders import Order, OrderLine
@@ -81,17 +81,34 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
         lines: list[OrderLine],
         *,
         at: datetime,
-        due_at: datetime | None = None,
-        try_number: int = 1,
         must_look: bool = False,
     ) -> "PurchaseAttempt":
         """Freeze what we want bought and write it down; nothing is sent here. Raises IntegrityError if one is open.
 
         `must_look`: a backup was restored lately, so the vendor is asked first what he has.
         """
+        request = request_of(order, lines, secrets.token_hex(16))
+        return self._write(request, order, vendor, account, at=at, due_at=at, must_look=must_look)
+
+    def prepare_next_try(self, attempt: "PurchaseAttempt", *, at: datetime, due_at: datetime) -> "PurchaseAttempt":
+        """After a busy vendor: what was wanted then is wanted again, whatever has been changed of the customer since."""
+        request = replace(attempt.order_request(), reference=secrets.token_hex(16))
+        number = attempt.try_number + 1
+        return self._write(request, attempt.order, attempt.vendor, attempt.account, at=at, due_at=due_at, try_number=number)
+
+    def _write(
+        self,
+        request: OrderRequest,
+        order: Order,
+        vendor: Vendor,
+        account: VendorAccount,
+        *,
+        at: datetime,
+        due_at: datetime,
+        try_number: int = 1,
+        must_look: bool = False,
+    ) -> "PurchaseAttempt":
         last = self.filter(order=order, vendor=vendor).aggregate(last=Max("number"))["last"] or 0
-        reference = secrets.token_hex(16)
-        request = request_of(order, lines, reference)
         body = json.dumps(asdict(request), sort_keys=True, separators=(",", ":")).encode()
         return self.create(
             order=order,
@@ -99,10 +116,10 @@ class AttemptQuerySet(models.QuerySet["PurchaseAttempt"]):
             account=account,
             number=last + 1,
             try_number=try_number,
-            reference=reference,
+            reference=request.reference,
             request=body,
             request_sha256=hashlib.sha256(body).hexdigest(),
-            next_action_at=due_at or at,
+            next_action_at=due_at,
             woken_at=at,
             created_at=at,
             must_look=must_look,
@@ -190,7 +207,9 @@ class PurchaseAttempt(models.Model):
         return self.state in FINAL_STATES
 
     def order_request(self) -> OrderRequest:
-        """What was frozen, as the connector takes it."""
+        """What was frozen, as the connector takes it. Raises ValueError when somebody changed it since."""
+        if hashlib.sha256(bytes(self.request)).hexdigest() != self.request_sha256:
+            raise ValueError(f"The frozen request of {self} was changed.")
         data = json.loads(bytes(self.request))
         return OrderRequest(
             reference=data["reference"],
@@ -203,13 +222,16 @@ class PurchaseAttempt(models.Model):
 class ParkedVerdict(models.Model):
     """What staff found out about an attempt that nothing could tell of: bought or not, by which evidence, and why. Append-only."""
 
-    attempt = models.OneToOneField(PurchaseAttempt, on_delete=models.PROTECT, related_name="parked_verdict")
+    attempt = models.ForeignKey(PurchaseAttempt, on_delete=models.PROTECT, related_name="parked_verdicts")
     is_bought = models.BooleanField()
-    vendor_order_ref = models.CharField("vendor’s order", max_length=100, blank=True)
+    vendor_order_refs = models.JSONField("vendor’s orders", default=list, blank=True)
     evidence = models.TextField(max_length=4000, help_text="Where it was seen: page, time, who at the vendor said so.")
     reason = models.CharField(max_length=200, help_text="The seller reads it in the order’s timeline.")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
 
     def __str__(self) -> str:
         return f"{self.attempt}: {'bought' if self.is_bought else 'not bought'}"
@@ -241,7 +263,9 @@ class ParkedAttemptManager(models.Manager.from_queryset(AttemptQuerySet)):  # ty
 
     def get_queryset(self) -> models.QuerySet["PurchaseAttempt"]:
         found: models.QuerySet[PurchaseAttempt] = super().get_queryset()
-        return found.filter(Q(state=AttemptState.PARKED) | Q(parked_verdict__isnull=False))
+        # A mistyped number parks an attempt again, and it gets another verdict.
+        decided = ParkedVerdict.objects.filter(attempt=OuterRef("pk"))
+        return found.filter(Q(state=AttemptState.PARKED) | Exists(decided))
 
 
 class ParkedAttempt(PurchaseAttempt):

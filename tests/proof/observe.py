@@ -115,7 +115,7 @@ def _row(order: Order) -> Row:
 
 
 def _line(line: OrderLine) -> Line:
-    recorded = Subscription.objects.filter(line=line).select_related("seller").first()
+    recorded = Subscription.objects.living().filter(line=line).select_related("seller").first()
     return Line(
         product=_product(line),
         quantity=line.quantity,
