@@ -126,13 +126,27 @@ class Catalogue:
     def _reasons(self) -> dict[tuple[str, int, str], FailureReason]:
         return {(row.dialect, row.http_status, row.code): row for row in FailureReason.objects.all()}
 
+    @cached_property
+    def _by_code(self) -> dict[tuple[str, str], list[FailureReason]]:
+        found: dict[tuple[str, str], list[FailureReason]] = {}
+        for row in self._reasons.values():
+            if row.code:
+                found.setdefault((row.dialect, row.code), []).append(row)
+        return found
+
     def reason_for(self, dialect: str, failure: Failure) -> FailureReason:
-        """The row for (dialect, HTTP status, code), then for any status; a silent vendor has a row of his own."""
+        """The row for (dialect, HTTP status, code), then for any status; a silent vendor has a row of his own.
+
+        A code that came without an error's status is found under whatever status the catalogue has it, if that is one alone.
+        """
         status, code = failure.http_status or 0, failure.code
         keys = [(dialect, status, f"{code}:{failure.field}"), (dialect, status, code), (dialect, 0, code)]
         if failure.code or not failure.text:
             keys.append(("", 0, failure.code))
-        return next((row for key in keys if (row := self._reasons.get(key))), UNKNOWN)
+        if row := next((row for key in keys if (row := self._reasons.get(key))), None):
+            return row
+        rows = self._by_code.get((dialect, code), []) if _has_no_status(failure.http_status) else []
+        return rows[0] if len(rows) == 1 else UNKNOWN
 
     def explain(self, order: Order) -> list[Explanation]:
         """Why the order failed, one explanation a reason; reads what for_list() loaded and makes no query."""
@@ -231,15 +245,26 @@ def meanings(dialect: str) -> Meanings:
 def meanings_in(reasons: Iterable[FailureReason]) -> Meanings:
     """What (HTTP status, code) means to the engine; None when the catalogue has no entry.
 
-    An answer without a code has no meaning, whatever the card says of it: silence is never a last word.
+    An answer without a code has no meaning, whatever the card says of it: silence is never a last word. A code that came without
+    an error's status means what it means with any; where the catalogue has it twice, the reading that ends nothing counts.
     """
     rows = {(row.http_status, row.code): row for row in reasons if row.code}
+    by_code: dict[str, list[Meaning]] = {}
+    for row in rows.values():
+        by_code.setdefault(row.code, []).append(_meaning(row))
 
     def meaning_of(http_status: int | None, code: str) -> Meaning | None:
-        row = rows.get((http_status or 0, code)) or rows.get((0, code))
-        return _meaning(row) if row else None
+        if row := rows.get((http_status or 0, code)) or rows.get((0, code)):
+            return _meaning(row)
+        found = by_code.get(code, []) if _has_no_status(http_status) else []
+        return min(found, key=lambda meaning: meaning.kind is MeaningKind.REFUSED, default=None)
 
     return meaning_of
+
+
+def _has_no_status(http_status: int | None) -> bool:
+    """Whether an error has no status of its own: none came, or it stands inside a success, as those of a checkout do."""
+    return http_status is None or 200 <= http_status < 300
 
 
 def _meaning(row: FailureReason) -> Meaning:

@@ -214,6 +214,32 @@ def test_a_code_means_what_its_status_says_and_else_what_it_says_with_any() -> N
 
 
 @pytest.mark.django_db
+def test_a_code_inside_a_success_has_the_words_and_the_meaning_of_the_same_error() -> None:
+    """A checkout answers 201 and tells in it of groups that were refused, with the codes of errors."""
+    meaning, catalogue = meanings("partner_center"), Catalogue()
+    assert meaning(201, "800060") == meaning(None, "800060") == Meaning(MeaningKind.LOOK)
+    assert meaning(201, "800073") == Meaning(MeaningKind.WAIT, timedelta(hours=12))
+    assert meaning(201, "2006") == Meaning(MeaningKind.REFUSED)
+    assert meaning(403, "800060") is None, "an error with a status of its own"
+    assert catalogue.reason_for("partner_center", Failure(code="800069", http_status=201)).slug != "unknown"
+    assert catalogue.reason_for("partner_center", Failure(code="800060", http_status=None)).slug == "order-in-progress"
+    assert catalogue.reason_for("partner_center", Failure(code="2006", http_status=201)).slug == "unknown", "two, which differ"
+    FailureReason.objects.create(
+        slug="twice",
+        dialect="partner_center",
+        http_status=400,
+        code="800060",
+        short="s",
+        summary="s",
+        meaning="m",
+        fix="f",
+        who="vendor",
+        retry="retry",
+    )
+    assert meanings("partner_center")(201, "800060") == Meaning(MeaningKind.LOOK)
+
+
+@pytest.mark.django_db
 def test_what_the_catalogue_does_not_know_means_nothing() -> None:
     meaning = meanings("partner_center")
     assert meaning(400, "no-such-code") is None
