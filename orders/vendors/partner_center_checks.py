@@ -14,10 +14,12 @@ from urllib.parse import quote, urlencode
 
 from orders.vendors.answers import items, json_bytes, parsed, text
 from orders.vendors.contract import Answer, Call, CustomerRequest, LineRequest, OrderRequest, Refusal
+from orders.vendors.partner_center_carts import sold_item
+from orders.vendors.partner_center_values import cycle, folded, is_same_cycle
 
 AGREEMENT = "MicrosoftCustomerAgreement"
 STANDINGS = {"notallowed": "not_allowed", "underreview": "under_review", "unknown": "under_review"}
-GOOD_ADDRESSES = frozenset({"", "verifiedshippable", "verified"})
+BAD_ADDRESSES = frozenset({"interactionrequired", "streetpartial", "premisespartial", "multiple", "none", "notvalidated"})
 LONGEST_PATTERN = 200
 
 
@@ -31,7 +33,7 @@ class Checks:
         """His standing. No status at all (404, code 600074) blocks nothing."""
         answer = self._ask("check standing", Call("GET", f"/v1/customers/{tenant}/validationStatus?type=account"))
         status = text(parsed(answer), "status") if answer.status == 200 else ""
-        code = STANDINGS.get(status.replace(" ", "").lower(), "")
+        code = STANDINGS.get(folded(status), "")
         return [Refusal(code, answer.status, f"validationStatus: {status}", answer.body)] if code else []
 
     def of_agreement(self, tenant: str) -> list[Refusal]:
@@ -87,7 +89,7 @@ class Checks:
         }
         answer = self._ask("check address", Call("POST", "/v1/validations/address", json_bytes(body)))
         found = parsed(answer) if answer.status == 200 else {}
-        if text(found, "status").lower() not in GOOD_ADDRESSES:
+        if folded(found.get("status")) in BAD_ADDRESSES:
             yield Refusal("address_not_found", answer.status, _words_of(found), answer.body)
 
     # --- the items
@@ -96,8 +98,7 @@ class Checks:
         where = urlencode({"country": order.customer.country, "targetSegment": line.segment.lower()})
         sku = f"/v1/products/{quote(line.product_id)}/skus/{quote(line.sku_id)}"
         answer = self._ask(f"look up {line.product_id}:{line.sku_id}", Call("GET", f"{sku}/availabilities?{where}"))
-        sold = items(parsed(answer), "items") if answer.status == 200 else []
-        if not any(term.get("duration") == line.term for item in sold for term in items(item, "terms")):
+        if answer.status != 200 or not sold_item(parsed(answer), line):
             words = f"No availability of {line.product_id}:{line.sku_id} for {line.term} in {order.customer.country}."
             yield Refusal("not_available", answer.status, words, answer.body, line.number)
         answer = self._ask(f"sku {line.product_id}:{line.sku_id}", Call("GET", f"{sku}?{where}"))
@@ -106,8 +107,10 @@ class Checks:
         if (isinstance(least, int) and line.quantity < least) or (isinstance(most, int) and line.quantity > most):
             yield Refusal("2002", 400, f"minimumQuantity {least}, maximumQuantity {most}", answer.body, line.number)
         cycles = details.get("supportedBillingCycles")
-        if isinstance(cycles, list) and cycles and line.billing_cycle not in cycles:
-            yield Refusal("900269", 400, f"supportedBillingCycles: {', '.join(map(str, cycles))}", answer.body, line.number)
+        # Words that we don't know say nothing of those that we do.
+        named = [cycle(one) for one in cycles] if isinstance(cycles, list) else []
+        if named and all(named) and not any(is_same_cycle(one, line.billing_cycle) for one in named):
+            yield Refusal("900269", 400, f"supportedBillingCycles: {', '.join(map(str, cycles or []))}", answer.body, line.number)
 
 
 def _fits(pattern: object, value: str) -> bool:
