@@ -49,7 +49,7 @@ from orders.vendors.http import Client, Login
 from orders.vendors.partner_center_carts import cart_errors, checked_cart, errors_in, group_refusals, left_over, made_orders, sold_item
 from orders.vendors.partner_center_checks import Checks
 from orders.vendors.partner_center_customers import is_customer, may_be_customer, only_match, only_matches
-from orders.vendors.partner_center_orders import REVERSED, WAITING, Placed, Row, match, may_be, names_its_offer
+from orders.vendors.partner_center_orders import REVERSED, WAITING, Placed, Row, is_clear, match, may_be
 from orders.vendors.partner_center_values import cost, folded, ident, inner, instant, printable, whole
 
 CUSTOMER, CHECKOUT = "create customer", "checkout"
@@ -105,9 +105,10 @@ class PartnerCenter:
     def decides(self, step: str, answer: Answer) -> bool:
         """See contract.Connector.decides."""
         refusal = refusal_of(answer)
-        if answer.status < 300 and not (answer.status == 200 and refusal.code):
+        data = parsed(answer)
+        if answer.status < 300 and (data.get("orders") or not (answer.status == 200 and refusal.code)):
             # A cut-off or empty success says nothing that we could go on with.
-            return answer.status >= 200 and self._has_result(step, parsed(answer))
+            return answer.status >= 200 and self._has_result(step, data)
         meaning = self._meanings(answer.status, refusal.code) if refusal.code else None
         if meaning:
             return meaning.kind is MeaningKind.REFUSED or (step != CHECKOUT and meaning.kind is MeaningKind.REFRESH)
@@ -172,7 +173,7 @@ class PartnerCenter:
                 continue
             if placed.rows and not any(may_be(item, line) for item in placed.rows for line in order.lines):
                 continue
-            if not (placed.ref and created and placed.rows and all(map(names_its_offer, placed.rows))):
+            if not (placed.ref and created and any(is_clear(item, order.lines) for item in placed.rows)):
                 raise OutcomeUnknown(f"The vendor lists an order that may be this one and does not say enough of it: {placed.ref}")
             found.append((created, placed))
         return [placed for _created, placed in sorted(found, key=lambda pair: pair[0])]
@@ -466,8 +467,7 @@ class PartnerCenter:
 
     def _tell(self, order: OrderRequest, refs: list[str], refusals: list[Refusal], journal: Journal, *, is_open: bool = False) -> Snapshot:
         """What became of these orders. `is_open`: there may be more of them than are known."""
-        tenant = journal.tenant()
-        placed_orders = [self._placed(tenant, ref, journal) for ref in refs]
+        placed_orders = [self._placed(ref, journal) for ref in refs]
         rows = self._rows_of(order, placed_orders, refusals, journal)
         refused = [no for no in refusals if no.line and no.line not in rows and (self._is_definite(no.code) or not is_open)]
         bought: list[Bought] = []
@@ -485,18 +485,15 @@ class PartnerCenter:
             elif status in REVERSED:
                 refused += [Refusal("", None, placed.reason, placed.raw, number) for number in mine]
             elif status in {"completed", "partial_success"}:
+                sold, failed = self._sold(placed, mine, journal)
+                bought += sold
+                refused += failed
+                if len(sold) + len(failed) < len(mine):
+                    phase = _least(phase, Phase.APPROVED)
                 if not placed.rows or len(mine) < len(placed.rows):
                     # Something was bought, and for which of our items can't be told: that is never a no to any of them.
                     words.append("items not recognised")
                     phase = Phase.UNKNOWN
-                unfulfilled = self._unfulfilled(tenant, placed.ref, journal) if status == "partial_success" else set()
-                for number, row in mine.items():
-                    if row.number in unfulfilled:
-                        refused.append(Refusal("", None, placed.reason, placed.raw, number))
-                    elif subscription := self._subscription(tenant, ident(row.data.get("subscriptionId")), journal):
-                        bought.append(_bought(number, row, subscription))
-                    else:
-                        phase = _least(phase, Phase.APPROVED)
             else:
                 phase = Phase.UNKNOWN
         if phase is Phase.DONE:
@@ -512,9 +509,9 @@ class PartnerCenter:
             action=action,
         )
 
-    def _placed(self, tenant: str, ref: str, journal: Journal) -> Placed:
+    def _placed(self, ref: str, journal: Journal) -> Placed:
         """The order as the vendor shows it now."""
-        path = f"/v1/customers/{quote(tenant, safe='')}/orders/{quote(ref, safe='')}"
+        path = f"/v1/customers/{quote(journal.tenant(), safe='')}/orders/{quote(ref, safe='')}"
         answer = self._read(f"order {ref}", Call("GET", path), journal)
         if answer.status == 404 and (journal.adopted() or journal.age(CHECKOUT) > INVISIBLE_FOR):
             # Never read as "not bought". In the demo it means that the sandbox was reset under a database that was kept.
@@ -530,6 +527,17 @@ class PartnerCenter:
         found = match(all_rows, [line for line in order.lines if line.number not in refused], are_ours=are_ours)
         left = [row for row in all_rows if row not in found.values()]
         return found | match(left, [line for line in order.lines if line.number in refused], are_ours=are_ours)
+
+    def _sold(self, placed: Placed, mine: dict[int, Row], journal: Journal) -> tuple[list[Bought], list[Refusal]]:
+        """What came of the lines of an order that is done: bought, not delivered, or in neither list while there is no subscription."""
+        tenant, bought, failed = journal.tenant(), [], []
+        unfulfilled = self._unfulfilled(tenant, placed.ref, journal) if placed.status == "partial_success" else set()
+        for number, row in mine.items():
+            if row.number in unfulfilled:
+                failed.append(Refusal("", None, placed.reason, placed.raw, number))
+            elif subscription := self._subscription(tenant, ident(row.data.get("subscriptionId")), journal):
+                bought.append(_bought(number, row, subscription))
+        return bought, failed
 
     def _unfulfilled(self, tenant: str, ref: str, journal: Journal) -> set[int | None]:
         """Numbers of the lines that the vendor could not deliver."""

@@ -80,13 +80,13 @@ def match(rows: Iterable[Row], lines: Iterable[LineRequest], *, are_ours: bool =
 
 
 def may_be(row: Row, line: LineRequest) -> bool:
-    """Whether nothing in the row speaks against the line."""
-    return not _differing(row, line)
+    """Whether the row may be the line: nothing in it speaks against that but the cycle, which an order is told with as a whole."""
+    return _differing(row, line) <= {"cycle"}
 
 
-def names_its_offer(row: Row) -> bool:
-    """Whether the row says what was bought, as product and SKU; ids of the vendor's old offers do not."""
-    return len(_offer(row)) > 1
+def is_clear(row: Row, lines: Iterable[LineRequest]) -> bool:
+    """Whether the row names what was bought, as product and SKU, which ids of old offers do not, and in a cycle that was asked for."""
+    return len(_offer(row)) > 1 and any(not _differing(row, line) for line in lines)
 
 
 def _next_pair(rows: Sequence[Row], lines: Sequence[LineRequest], forgiven: frozenset[str]) -> tuple[Row, LineRequest] | None:

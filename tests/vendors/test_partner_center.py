@@ -201,6 +201,7 @@ DOUBTFUL: dict[str, Change] = {
     "no date": of_rows(fields(creationDate=LEFT_OUT)),
     "date that is none": of_rows(fields(creationDate="yesterday")),
     "old offer": of_rows(of_lines(offerId="MS-AZR-0145P")),
+    "another cycle": of_rows(fields(billingCycle="OneTime")),
     "no id": of_rows(fields(id=LEFT_OUT)),
     "id that can't be kept": of_rows(fields(id="x" * 101)),
     "rows that are none": lambda body: body | {"items": ["order"]},
@@ -323,6 +324,12 @@ def test_an_error_that_may_pass_is_no_verdict_on_a_cart_without_orders(vendor: S
     assert KIT.follow(vendor, order, journal).phase is Phase.DONE
     assert bought(vendor) == 1
     assert len({row.key for row in journal.writes if row.step == CHECKOUT}) == 1
+
+
+def test_an_error_beside_an_order_that_is_not_named_is_no_no(vendor: Sandbox, retell: Retold) -> None:
+    retell(BUY, lambda body: {"code": 400072, "description": "Not available.", "orders": [{}]}, status=200)
+    with pytest.raises(OutcomeUnknown):
+        KIT.advance(vendor, KIT.order(5), KIT.journal(vendor))
 
 
 def test_an_error_that_nobody_knows_is_a_no_while_the_cart_is_unsold(vendor: Sandbox, retell: Retold) -> None:
