@@ -5,9 +5,10 @@ the shape: checkout is idempotent per cart id and is the only call that buys, so
 same cart is checked out again after any doubt; a cart splits into several vendor orders, and checkout answers orders[] and
 orderErrors[] together; MS-RequestId is the idempotency key and is kept for a repeat, MS-CorrelationId is new on each call.
 
-Definite, from the first byte of the checkout on: an answer with orders, an answer that the failure catalogue calls a refusal, or
-an error of Microsoft's own that the catalogue does not know, when the cart is still unsold. All else is a doubt. Before it
-nothing is bought, whatever the answer: no is no, and a busy vendor is asked again by a new attempt with a new cart.
+Definite, from the first byte of the checkout on: an answer that names its orders, an answer (or every error in it) that the failure
+catalogue calls a refusal, or an error of Microsoft's own that the catalogue does not know, when the cart is still unsold. All else
+is a doubt. Before it nothing is bought, whatever the answer: no is no, and a busy vendor is asked again by a new attempt with a
+new cart. Which line an order is of, and what was not bought, partner_center_orders.py tells.
 """
 
 from __future__ import annotations
