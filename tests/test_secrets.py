@@ -57,6 +57,9 @@ def test_secrets_are_nowhere(committed_db: Database, world: World, vendor: Sandb
     ]
     vendor.faults("drop_after_commit", method="POST", path="*/checkout")
     orders.append(work(placed(world, world.line(world.premium_monthly, 3)), clock))
+    # A vendor who repeats what he was sent.
+    vendor.faults(f"text:Bad header Authorization: Bearer sbx.abc123 of {CLIENT_SECRET}", method="POST", path="*/carts")
+    orders.append(work(placed(world, world.line(world.premium_monthly, 6)), clock))
     # And a login that is refused, of an account with a person's token.
     account = world.microsoft_account
     account.refresh_token = REFRESH

@@ -7,9 +7,8 @@ memory only, and an hour at most, so that a renewed secret counts soon.
 from __future__ import annotations
 
 import time
-from urllib.parse import urlencode
 
-from orders.vendors.answers import parsed, text
+from orders.vendors.answers import access_token, login_refusal, parsed
 from orders.vendors.contract import AuthBroken, NothingSent, OutcomeUnknown
 from orders.vendors.http import Client, Login
 
@@ -32,21 +31,16 @@ def forget(login: Login) -> None:
 
 def _fetch(client: Client, login: Login) -> str:
     form = {"grant_type": "client_credentials", "client_id": login.client_id, "client_secret": login.client_secret, "scope": SCOPE}
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
     try:
-        answer = client.send("POST", f"{login.login_url}/ims/token/v3", kind, urlencode(form).encode())
+        answer = client.log_in(f"{login.login_url}/ims/token/v3", form)
     except OutcomeUnknown as error:
         raise NothingSent(f"No token: {error}") from error
-    if answer.status >= 500 or answer.status in {408, 429}:
+    if refused := login_refusal(answer):
+        raise AuthBroken(f"The login service answered {answer.status} {refused}")
+    if not (token := access_token(answer)):
+        # A page, half an answer, or "not now": only the service's own no may pause the account.
         raise NothingSent(f"No token: the login service answered {answer.status}.")
-    data = parsed(answer)
-    token = text(data, "access_token")
-    if answer.status == 200 and not token:
-        # Half an answer: nothing is wrong with the login.
-        raise NothingSent("No token: the login service's answer could not be read.")
-    if answer.status != 200:
-        raise AuthBroken(f"The login service answered {answer.status} {text(data, 'error')}".strip())
-    TOKENS[login.account] = (token, time.monotonic() + _lifetime(data))
+    TOKENS[login.account] = (token, time.monotonic() + _lifetime(parsed(answer)))
     return token
 
 

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpcore
 import httpx
 
+from orders.vendors.answers import without_secrets, words_without_secrets
 from orders.vendors.contract import Answer, NothingSent, OutcomeUnknown
 
 CONNECT_SECONDS = 5.0
@@ -80,6 +81,8 @@ class Client:
             check_address(url, allow_loopback=login.allow_loopback)
         self._deadline = time.monotonic() + login.deadline_seconds
         self._mark_sent = login.mark_sent or (lambda: None)
+        # What was sent and must not come back to be kept or shown.
+        self._secrets = {login.client_secret}
         transport = _Transport(_Network(self._deadline, allow_loopback=login.allow_loopback))
         self._http = httpx.Client(follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"}, transport=transport)
 
@@ -88,7 +91,21 @@ class Client:
         self._http.close()
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send once. Raises NothingSent when no byte left, OutcomeUnknown when no whole answer came back."""
+        """Send once. Raises NothingSent when no byte left, OutcomeUnknown when no whole answer came back.
+
+        The answer is kept and shown, so no secret is left in it: vendors and proxies repeat the headers that they refuse.
+        """
+        self._secrets |= {value.rpartition(" ")[2] for name, value in headers.items() if name.lower() == "authorization"}
+        answer = self._exchange(method, url, headers, body)
+        told = {name: words_without_secrets(value, self._secrets) for name, value in answer.headers.items()}
+        return Answer(answer.status, told, without_secrets(answer.body, self._secrets))
+
+    def log_in(self, url: str, form: Mapping[str, str]) -> Answer:
+        """Ask for a token. The one answer that comes as it was sent, secrets and all: it must be neither kept nor shown."""
+        self._secrets |= {form[name] for name in ("client_secret", "refresh_token") if name in form}
+        return self._exchange("POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode())
+
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise NothingSent("Our time for this conversation was over before the call.")
@@ -100,7 +117,9 @@ class Client:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise NothingSent(str(error) or type(error).__name__) from error
         except httpx.HTTPError as error:
-            raise OutcomeUnknown(f"{type(error).__name__}: {error}".strip(": ")) from error
+            # A broken answer is quoted in the error.
+            words = words_without_secrets(str(error), self._secrets)
+            raise OutcomeUnknown(f"{type(error).__name__}: {words}".strip(": ")) from error
 
     def _read(self, response: httpx.Response) -> bytes:
         """The whole body, unpacked when the vendor packed it unasked, and never more than MAX_BODY_BYTES of either."""

@@ -7,9 +7,9 @@ each use of a refresh token may bring a newer one, which replaces the old one be
 from __future__ import annotations
 
 import time
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from orders.vendors.answers import parsed, text
+from orders.vendors.answers import access_token, login_refusal, parsed
 from orders.vendors.contract import AuthBroken, NothingSent, OutcomeUnknown
 from orders.vendors.http import Client, Login
 
@@ -31,22 +31,19 @@ def forget(login: Login) -> None:
 
 
 def _fetch(client: Client, login: Login) -> str:
-    url = f"{login.login_url}/{quote(login.tenant)}/oauth2/token"
     try:
-        answer = client.send("POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(_form(login)).encode())
+        answer = client.log_in(f"{login.login_url}/{quote(login.tenant)}/oauth2/token", _form(login))
     except OutcomeUnknown as error:
         raise NothingSent(f"No token: {error}") from error
-    data = parsed(answer)
-    token = text(data, "access_token")
-    if answer.status >= 500 or answer.status in {408, 429} or not data:
-        # Also a page or half an answer: only the service's own words may pause the account.
+    if refused := login_refusal(answer):
+        raise AuthBroken(f"The login service answered {answer.status} {refused}")
+    if not (token := access_token(answer)):
+        # A page, half an answer, or "not now": only the service's own no may pause the account.
         raise NothingSent(f"No token: the login service answered {answer.status}.")
-    if answer.status != 200 or not token:
-        raise AuthBroken(f"The login service answered {answer.status} {text(data, 'error')}".strip())
-    newer = text(data, "refresh_token")
-    if newer and login.keep_refresh_token:
+    newer = parsed(answer).get("refresh_token")
+    if newer and isinstance(newer, str) and login.keep_refresh_token:
         login.keep_refresh_token(newer)
-    TOKENS[login.account] = (token, time.monotonic() + _lifetime(data))
+    TOKENS[login.account] = (token, time.monotonic() + _lifetime(parsed(answer)))
     return token
 
 

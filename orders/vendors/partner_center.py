@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from orders.vendors import microsoft_login
-from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
+from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text
 from orders.vendors.contract import (
     CLOCK_DRIFT,
     Answer,
@@ -699,8 +699,7 @@ class PartnerCenter:
             "MS-PartnerCenter-Application": "Seller Portal",
             **call.headers,
         }
-        answer = self._client.send(call.method, self._login.base_url + call.path, headers, call.body)
-        return Answer(answer.status, answer.headers, without_secrets(answer.body))
+        return self._client.send(call.method, self._login.base_url + call.path, headers, call.body)
 
 
 class CartPartnerCenter(PartnerCenter):
