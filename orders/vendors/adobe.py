@@ -15,7 +15,7 @@ nothing is bought, whatever the answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from orders.vendors import adobe_login
-from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text, without_secrets
+from orders.vendors.answers import busy, is_json, is_own_error, items, json_bytes, parsed, refusal_of, text
 from orders.vendors.contract import (
     CLOCK_DRIFT,
     Answer,
@@ -62,12 +62,16 @@ SETTLES = timedelta(minutes=15)
 # Adobe's own 5xx is repeated for a spent key as long as the key lives; a day of it is enough for staff to look.
 HOPELESS = timedelta(days=1)
 LONGEST_REFERENCE = 35
-FILLED, OPEN, FAILED_SILENTLY = "1000", "1002", "1004"
+FILLED, OPEN, FAILED_SILENTLY, SCHEDULED = "1000", "1002", "1004", "1009"
 # 1010 to 1026 say why: address, blocked, duplicate, distributor, reseller or customer inactive, customer unknown.
 FAILED = frozenset({FAILED_SILENTLY, "1008", "1010", "1012", "1014", "1020", "1022", "1024", "1026"})
 EXISTS, IN_PROCESS = "1127", "4122"
-# The gateway's word on our API key and token; nothing was passed on.
+# The word on our API key and token; nothing was passed on. The gateway has codes of its own: 403000, 403003, 403010 …
 NOT_LET_IN = frozenset({"4115", "4116", "4117"})
+GATEWAY_REFUSES = "403"
+# A list that never ends is none.
+MOST_PAGES = 100
+DEAREST = 10**9
 # An offer is for a year; the term is no part of the order.
 TERM = "P1Y"
 SEGMENTS = {"education": "EDU", "government": "GOV"}
@@ -100,10 +104,12 @@ class AdobeMarketplace:
         """See contract.Connector.decides."""
         if 200 <= answer.status < 300:
             # A cut-off or empty success says nothing that we could go on with; the same key brings it whole.
-            return bool(text(parsed(answer), CREATED[step]))
+            return bool(_ref(parsed(answer), CREATED[step]))
+        if not is_own_error(answer, self.dialect):
+            return False
         if meaning := self._meaning(answer):
             return meaning.kind is MeaningKind.REFUSED
-        return step != ORDER and can_decide(answer.status) and is_own_error(answer)
+        return step != ORDER and can_decide(answer.status)
 
     # --- the order of things
 
@@ -127,10 +133,12 @@ class AdobeMarketplace:
             return ()
         taken, mine, alike = journal.known_orders(), [], []
         for placed in self._history(tenant, since, journal):
-            ref = text(placed, "orderId")
+            ref, is_mine = _ref(placed, "orderId"), text(placed, "externalReferenceId") == _reference(order)
+            if is_mine and not ref:
+                raise _unasked("An order of ours stands in the list of orders without an id.", journal)
             if not ref or ref in taken:
                 continue
-            if text(placed, "externalReferenceId") == _reference(order):
+            if is_mine:
                 mine.append(ref)
             elif text(placed, "status") not in FAILED and _has_items_of(placed, order):
                 alike.append(ref)
@@ -165,7 +173,7 @@ class AdobeMarketplace:
             if journal.age(CUSTOMER) > KEY_LIFETIME - RESEND_MARGIN:
                 raise Busy(Refusal("", None, "The customer was sent days ago and was not created."))
             answer = self._write(CUSTOMER, Call("POST", "/v3/customers", self._customer_body(order)), journal)
-        tenant = text(parsed(answer), CREATED[CUSTOMER]) if answer.status < 300 else ""
+        tenant = _ref(parsed(answer), CREATED[CUSTOMER]) if answer.status < 300 else ""
         is_open = not self.decides(CUSTOMER, answer) or refusal_of(answer).code == EXISTS
         if not tenant and is_open:
             tenant = self._find_customer(order, journal)
@@ -179,29 +187,31 @@ class AdobeMarketplace:
         if not is_open or refusal_of(answer).code == EXISTS:
             return Rejected(_refusals(answer))
         is_over = can_decide(answer.status) or journal.age(CUSTOMER) > SETTLES
-        if answer.status == 429 or (answer.status >= 400 and is_over and is_own_error(answer)):
+        if answer.status == 429 or (answer.status >= 400 and is_over and is_own_error(answer, self.dialect)):
             # The key is spent and would bring the same answer: a new attempt has a new one.
             return self._no(answer)
         return OutcomeUnknown(f"{answer.status} to {CUSTOMER}")
 
     def _find_customer(self, order: OrderRequest, journal: Journal) -> str:
-        """Whoever has the same company name and administrator: by these Adobe itself tells customers apart (status 1014)."""
+        """Whoever has the same company name and administrator: by these Adobe itself tells customers apart (status 1014).
+
+        Sellers may share our account, and each reads the exchanges of his own orders. So of a namesake's record nothing is
+        kept but whether it is the one that was looked for.
+        """
         path = f"/v3/resellers/{quote(self._login.tenant)}/customers"
         for status in (FILLED, OPEN):
             # The list shows active ones alone unless asked; a new customer is pending, and may order.
             query = {"company-name": order.customer.name, "status": status, "limit": "50"}
-            for row in self._listed("find customer", path, query, journal):
-                found = text(row, CREATED[CUSTOMER])
+            for row in self._listed("find customer", path, query, journal, keep=_without_records):
+                found = _ref(row, CREATED[CUSTOMER])
                 if found and self._is_customer(found, order.customer, journal):
                     return found
         return ""
 
     def _is_customer(self, tenant: str, customer: CustomerRequest, journal: Journal) -> bool:
-        answer = self._read("find customer’s contact", Call("GET", f"/v3/customers/{quote(tenant)}"), journal)
-        company = parsed(answer).get("companyProfile")
-        if not isinstance(company, dict) or text(company, "companyName") != customer.name:
-            return False
-        return any(text(contact, "email").lower() == customer.email.lower() for contact in items(company, "contacts"))
+        call = Call("GET", f"/v3/customers/{quote(tenant)}")
+        answer = self._read("find customer’s contact", call, journal, keep=lambda whole: _compared(whole, tenant, customer))
+        return parsed(answer).get("isOurs") is True
 
     def _customer_body(self, order: OrderRequest) -> bytes:
         customer, segment = order.customer, order.lines[0].segment.lower()
@@ -288,17 +298,18 @@ class AdobeMarketplace:
             journal.adopt(found)
             return
         doubt = f"{answer.status} to {ORDER}: {refusal_of(answer).code}"
-        if answer.status < 400 or not is_own_error(answer):
+        is_own = is_own_error(answer, self.dialect)
+        if answer.status < 400 or not (is_own or _is_foreign_error(answer)):
             raise OutcomeUnknown(doubt)
         if not can_decide(answer.status):
-            if answer.status >= 500 and journal.age(ORDER) > HOPELESS:
+            if is_own and answer.status >= 500 and journal.age(ORDER) > HOPELESS:
                 raise MustPark(f"The vendor answers the same error to this order again and again: {doubt}.")
             raise OutcomeUnknown(doubt)
         meaning = self._meaning(answer)
-        is_vague = refusal_of(answer).code == IN_PROCESS or (meaning is not None and meaning.kind is MeaningKind.LOOK)
+        is_vague = not is_own or refusal_of(answer).code == IN_PROCESS or (meaning is not None and meaning.kind is MeaningKind.LOOK)
         if (was_sent or is_vague) and journal.age(ORDER) < SETTLES:
             raise OutcomeUnknown(doubt)
-        raise self._no(answer)
+        raise self._no(answer) if is_own else Rejected(_refusals(answer))
 
     def _adopt_or_park(self, order: OrderRequest, journal: Journal) -> None:
         """Adobe has forgotten the key, so only the customer's history can tell."""
@@ -322,7 +333,7 @@ class AdobeMarketplace:
             raise OutcomeUnknown("The order has no answer yet.")
         if answer.status >= 300:
             raise Rejected(_refusals(answer))
-        return self._tell(order, (text(parsed(answer), CREATED[ORDER]),), journal)
+        return self._tell(order, (_ref(parsed(answer), CREATED[ORDER]),), journal)
 
     def _tell(self, order: OrderRequest, refs: tuple[str, ...], journal: Journal) -> Snapshot:
         tenant, untold = journal.tenant(), {line.number for line in order.lines}
@@ -336,7 +347,7 @@ class AdobeMarketplace:
                 raise MustPark(f"The vendor knows no order {ref}.")
             placed = parsed(answer) if answer.status == 200 else {}
             status = text(placed, "status")
-            words.append(status or "not visible yet")
+            words.append(_printable(status) or "not visible yet")
             phase = _least(phase, _phase_of(status))
             if status != FILLED and status not in FAILED:
                 continue
@@ -350,10 +361,17 @@ class AdobeMarketplace:
                     refusals.append(Refusal(of_line, None, "", answer.body, number))
                 elif of_line != FILLED:
                     phase = _least(phase, _phase_of(of_line))
-                elif subscription := self._subscription(tenant, text(item, "subscriptionId"), journal):
-                    bought.append(_bought(number, ref, item, subscription))
                 else:
-                    phase = _least(phase, Phase.APPROVED)
+                    subscription = self._subscription(tenant, _ref(item, "subscriptionId"), journal)
+                    has = text(subscription, "status")
+                    if has == FILLED:
+                        bought.append(_bought(number, ref, item, subscription))
+                    elif has in {"", OPEN, SCHEDULED}:
+                        phase = _least(phase, Phase.APPROVED)
+                    else:
+                        # Bought, and not running: ended already, or a word that we don't know.
+                        words.append(f"subscription {_printable(has)}")
+                        phase = Phase.UNKNOWN
         if phase is Phase.DONE and untold:
             # Adobe repeats every line of an order; one that lacks some was not understood.
             phase = Phase.UNKNOWN
@@ -361,13 +379,12 @@ class AdobeMarketplace:
             raise Rejected(refusals)
         return Snapshot(phase, order_refs=refs, bought=tuple(bought), refusals=tuple(refusals), raw_status=", ".join(words))
 
-    def _subscription(self, tenant: str, ref: str, journal: Journal) -> dict[str, Any] | None:
-        """The subscription when it is there, None while it is not. Its id may be empty until the order is filled."""
+    def _subscription(self, tenant: str, ref: str, journal: Journal) -> dict[str, Any]:
+        """The subscription, empty while it is not there. Its id may be empty until the order is filled."""
         if not ref:
-            return None
+            return {}
         answer = self._read(f"subscription {ref}", Call("GET", f"/v3/customers/{quote(tenant)}/subscriptions/{quote(ref)}"), journal)
-        found = parsed(answer) if answer.status == 200 else {}
-        return found if text(found, "status") not in {"", OPEN} else None
+        return parsed(answer) if answer.status == 200 else {}
 
     # --- calls
 
@@ -377,19 +394,27 @@ class AdobeMarketplace:
         query = {"order-type": "NEW", "start-date": start, "limit": "100"}
         return self._listed("list orders", f"/v3/customers/{quote(tenant)}/orders", query, journal)
 
-    def _listed(self, step: str, path: str, query: dict[str, str], journal: Journal) -> Iterator[dict[str, Any]]:
-        """Every row of a list, page by page. One that can't be read, or that is refused, is not an empty one."""
+    def _listed(
+        self, step: str, path: str, query: dict[str, str], journal: Journal, *, keep: Callable[[Answer], Answer] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Every row of a list, page by page. One that can't be read to its end, or that is refused, is not a short one."""
         offset = 0
-        while True:
-            answer = self._read(step, Call("GET", f"{path}?{urlencode(query | {'offset': str(offset)})}"), journal)
+        for _ in range(MOST_PAGES):
+            answer = self._read(step, Call("GET", f"{path}?{urlencode(query | {'offset': str(offset)})}"), journal, keep=keep)
             page = parsed(answer)
-            if answer.status != 200 or not isinstance(page.get("items"), list):
+            rows, links = page.get("items"), page.get("links")
+            if answer.status != 200 or not isinstance(rows, list):
                 raise _unasked(f"{answer.status} to {step}", journal)
-            rows = items(page, "items")
-            yield from rows
+            yield from items(page, "items")
             offset += len(rows)
-            if not rows or offset >= _whole(page.get("totalCount")):
+            total = _whole(page.get("totalCount"))
+            has_next = isinstance(links, dict) and bool(links.get("next"))
+            # Without a number only a page that is not full, and that names no next one, is the last.
+            if offset >= total and not (rows and (has_next or (total < 0 and len(rows) >= int(query["limit"])))):
                 return
+            if not rows:
+                break
+        raise _unasked(f"{step}: the list has no end that could be read", journal)
 
     def _meaning(self, answer: Answer) -> Meaning | None:
         code = refusal_of(answer).code
@@ -398,7 +423,7 @@ class AdobeMarketplace:
     def _no(self, answer: Answer) -> Rejected | Busy:
         """What an error means when nothing was bought: a no or a not now."""
         meaning = self._meaning(answer)
-        is_refusal = meaning.kind is MeaningKind.REFUSED if meaning else can_decide(answer.status) and is_own_error(answer)
+        is_refusal = meaning.kind is MeaningKind.REFUSED if meaning else can_decide(answer.status) and is_own_error(answer, self.dialect)
         return Rejected(_refusals(answer)) if is_refusal else busy(answer, meaning.wait if meaning else None)
 
     def _write(self, step: str, call: Call, journal: Journal) -> Answer:
@@ -410,10 +435,14 @@ class AdobeMarketplace:
                 raise OutcomeUnknown(str(error)) from error
             raise Busy(Refusal("", None, str(error))) from error
 
-    def _read(self, step: str, call: Call, journal: Journal) -> Answer:
-        """A call that changes nothing. When the vendor is away, a new attempt may follow only if this one left no doubt."""
+    def _read(self, step: str, call: Call, journal: Journal, *, keep: Callable[[Answer], Answer] | None = None) -> Answer:
+        """A call that changes nothing. When the vendor is away, a new attempt may follow only if this one left no doubt.
+
+        `keep` makes of an answer what may be stored of it, and what is given back.
+        """
+        send = (lambda sent, key: keep(self._send(sent, key))) if keep else self._send
         try:
-            answer = journal.read(step, call, self._send)
+            answer = journal.read(step, call, send)
         except (NothingSent, OutcomeUnknown) as error:
             raise _unasked(str(error), journal) from error
         # A success that can't be read says nothing, least of all that something is not there.
@@ -428,7 +457,7 @@ class AdobeMarketplace:
         if answer.status == 401:
             adobe_login.forget(self._login)
             answer = self._send_with(adobe_login.bearer(self._client, self._login), call, key)
-        if answer.status == 401 or (answer.status == 403 and refusal_of(answer).code in NOT_LET_IN):
+        if answer.status == 401 or _is_shut_out(answer):
             raise AuthBroken(f"{call.method} {call.path} answered {answer.status} with a new token.")
         return answer
 
@@ -442,8 +471,7 @@ class AdobeMarketplace:
             "X-Request-Id": new_key(),
             **call.headers,
         }
-        answer = self._client.send(call.method, self._login.base_url + call.path, headers, call.body)
-        return Answer(answer.status, answer.headers, without_secrets(answer.body))
+        return self._client.send(call.method, self._login.base_url + call.path, headers, call.body)
 
 
 _ORDER_OF_PHASES = [Phase.UNKNOWN, Phase.ACTION, Phase.ACCEPTED, Phase.APPROVED, Phase.DONE]
@@ -471,6 +499,55 @@ def _in_doubt(journal: Journal) -> bool:
     """Whether an order may have been bought, or an unanswered call may have created the customer."""
     unfinished = not journal.tenant() and journal.was_sent(CUSTOMER) and journal.answered(CUSTOMER) is None
     return unfinished or journal.was_sent(ORDER) or bool(journal.adopted())
+
+
+def _is_shut_out(answer: Answer) -> bool:
+    """Whether our key or token was refused, by Adobe or by the gateway before it."""
+    is_gateways = text(parsed(answer), "error_code").strip().startswith(GATEWAY_REFUSES)
+    return answer.status == 403 and (is_gateways or refusal_of(answer).code in NOT_LET_IN)
+
+
+def _is_foreign_error(answer: Answer) -> bool:
+    """An error in JSON that somebody else wrote, a gateway perhaps: it has no word in this, but it is the answer's end."""
+    return bool(parsed(answer)) and can_decide(answer.status) and "statusCode" not in parsed(answer)
+
+
+def _without_records(answer: Answer) -> Answer:
+    """A list of customers with their ids alone."""
+    page = parsed(answer)
+    if answer.status >= 300 or not isinstance(page.get("items"), list):
+        return replace(answer, body=b"") if answer.status < 300 else answer
+    links = page.get("links")
+    kept = {
+        "totalCount": page.get("totalCount"),
+        "items": [{CREATED[CUSTOMER]: row.get(CREATED[CUSTOMER])} if isinstance(row, dict) else {} for row in page["items"]],
+        "links": {"next": isinstance(links, dict) and bool(links.get("next"))},
+    }
+    return replace(answer, body=json_bytes(kept))
+
+
+def _compared(answer: Answer, tenant: str, customer: CustomerRequest) -> Answer:
+    """Of a customer's record only whether it is the one that is looked for. One that can't be read stays unreadable."""
+    if answer.status >= 300:
+        return answer
+    if not is_json(answer):
+        return replace(answer, body=b"")
+    company = parsed(answer).get("companyProfile")
+    company = company if isinstance(company, dict) else {}
+    is_ours = text(company, "companyName") == customer.name and any(
+        text(contact, "email").lower() == customer.email.lower() for contact in items(company, "contacts")
+    )
+    return replace(answer, body=json_bytes({CREATED[CUSTOMER]: tenant, "isOurs": is_ours}))
+
+
+def _ref(data: dict[str, Any], key: str) -> str:
+    """An id of the vendor's; empty when there is none that could be asked for again."""
+    found = text(data, key) if isinstance(data.get(key), str | int) else ""
+    return found if re.fullmatch(r"[^\s/\\?#%]{1,100}", found) and found.isprintable() and found.strip(".") else ""
+
+
+def _printable(word: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in word[:60])
 
 
 def _unasked(why: str, journal: Journal) -> OutcomeUnknown | Busy:
@@ -518,21 +595,29 @@ def _refusals(answer: Answer) -> list[Refusal]:
 
 
 def _bought(number: int, ref: str, item: dict[str, Any], subscription: dict[str, Any]) -> Bought:
-    """The cost is Adobe's price for the whole term after discounts, which is what a price list has; the first bill may be less."""
-    pricing = item.get("pricing")
-    price = pricing.get("discountedPartnerPrice", pricing.get("partnerPrice")) if isinstance(pricing, dict) else None
     return Bought(
         line=number,
-        subscription_ref=text(item, "subscriptionId"),
+        subscription_ref=_ref(item, "subscriptionId"),
         vendor_order_ref=ref,
-        unit_cost=Decimal(str(price)) if isinstance(price, int | float) else None,
+        unit_cost=_price(item.get("pricing")),
         starts_at=_instant(subscription.get("creationDate")),
         ends_at=_instant(subscription.get("renewalDate")),
     )
 
 
+def _price(pricing: object) -> Decimal | None:
+    """Adobe's price for the whole term after discounts, which is what a price list has; the first bill may be less."""
+    if not isinstance(pricing, dict):
+        return None
+    price = next((pricing[key] for key in ("discountedPartnerPrice", "partnerPrice") if pricing.get(key) is not None), None)
+    is_price = isinstance(price, int | float) and not isinstance(price, bool) and 0 <= price < DEAREST
+    return Decimal(str(price)) if is_price else None
+
+
 def _whole(value: object) -> int:
-    return value if isinstance(value, int) else int(value) if isinstance(value, str) and value.isdecimal() else -1
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else -1
 
 
 def _instant(value: object) -> datetime | None:
