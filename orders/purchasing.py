@@ -63,7 +63,6 @@ SILENT_AFTER = timedelta(days=1)
 # How long an attempt that waits for staff may lie when every wake was lost: their last answer wakes it at once.
 STAFF_POLL = timedelta(hours=1)
 OUT = (OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED)
-TEXT_LIMIT = 20_000
 
 
 def run(attempt_id: int) -> None:
@@ -174,19 +173,18 @@ def _last_word(attempt: PurchaseAttempt, connector: Connector, journal: AttemptJ
 def _made_by_lost_call(lost_at: datetime, attempt: PurchaseAttempt, connector: Connector, journal: AttemptJournal) -> tuple[str, ...]:
     """The vendor's orders that the call made, or none when it can have made none. Raises OutcomeUnknown while that is open, or MustPark."""
     request, capabilities = attempt.order_request(), attempt.vendor.capabilities
-    over = lost_at + capabilities.in_flight
-    if clock.now() < over:
-        raise OutcomeUnknown("The repeat was refused, and the call whose answer was lost may still take effect.")
+    over, since = lost_at + capabilities.in_flight, (journal.first_sent(connector.buying_step) or lost_at) - CLOCK_DRIFT
     try:
-        if connector.is_unsold(request, journal):
-            return ()
-        since = (journal.first_sent(connector.buying_step) or lost_at) - CLOCK_DRIFT
         found = connector.find(request, journal, since) if capabilities.finds_orders else ()
+        if not found and clock.now() < over:
+            raise OutcomeUnknown("The repeat was refused, and the call whose answer was lost may still take effect.")
+        if found or connector.is_unsold(request, journal):
+            return found
     except Busy as error:
         raise OutcomeUnknown(f"The repeat was refused, and the vendor can't be asked about the lost call: {error}") from error
-    if not found and clock.now() < over + capabilities.lookup_lag:
+    if clock.now() < over + capabilities.lookup_lag:
         raise OutcomeUnknown("The repeat was refused, and what the lost call bought may not show yet.")
-    return found
+    return ()
 
 
 # --- claim
@@ -502,7 +500,7 @@ def _record_failures(attempt: PurchaseAttempt, refusals: tuple[Refusal, ...]) ->
             code=storable(refusal.code)[:60],
             http_status=refusal.http_status,
             field=storable(refusal.field)[:100],
-            text=storable(refusal.text)[:TEXT_LIMIT],
+            text=storable(refusal.text),
             raw=refusal.raw,
             at=now,
         )

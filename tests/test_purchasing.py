@@ -15,6 +15,7 @@ from orders.lifecycle import LineInput, Refusal
 from orders.models import (
     AttemptState,
     Customer,
+    Failure,
     Incident,
     Order,
     PurchaseAttempt,
@@ -30,7 +31,7 @@ from orders.vendors.contract import Refusal as VendorRefusal
 from tests.harness.clock import Clock
 from tests.harness.databases import Database
 from tests.harness.sandbox import CLIENT_SECRET, Sandbox
-from tests.harness.world import World, again, cart_of, order_in
+from tests.harness.world import World, again, cart_of, claimed, order_in
 
 WITH_VENDOR = {OrderStatus.PROVISIONING_STARTED, OrderStatus.PROVISIONING_FINISHED}
 
@@ -386,6 +387,13 @@ def test_no_secret_is_kept_anywhere(world: World, vendor: Sandbox, clock: Clock)
             assert secret not in bytes(exchange.body)
             assert secret.decode() not in str(exchange.headers)
     assert CLIENT_SECRET not in VendorAccount.objects.get(pk=world.microsoft_account.pk).sealed_secret
+
+
+def test_the_vendors_reason_is_kept_whole_however_long_it_is(world: World) -> None:
+    held = claimed(placed(world, world.line(world.premium_monthly, 5)).attempts.get())
+    words = "  Refused.\n" + "Why not. " * 4000
+    purchasing.record_refused(held, (VendorRefusal("3000", 400, words),))
+    assert Failure.objects.get().text == words
 
 
 def test_hostile_vendor_text_is_stored_and_the_order_still_fails(world: World, vendor: Sandbox, clock: Clock) -> None:

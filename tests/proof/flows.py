@@ -23,8 +23,9 @@ from tests.proof.crash import Say
 from tests.proof.history import WITH_VENDOR, Outcome
 from tests.proof.observe import Notes
 
-# Of virtual time: how often a worker looks, and after how long an order must have left its vendors.
-STEP_SECONDS, LONGEST_SECONDS = 5, 300
+# Of virtual time: how often a worker looks, and after how long an order must have left its vendors: a lost call may take effect for
+# a quarter of an hour, and what it bought need not show for another one.
+STEP_SECONDS, LONGEST_SECONDS = 5, 3600
 RUN_ATTEMPT = "orders.tasks.run_attempt"
 
 

@@ -26,7 +26,7 @@ RECOVERY_KILLED_EVERY = 4
 # The vendor's log keeps its last calls only, and what he said is looked up in it.
 JUDGED_EVERY = 100
 # Of virtual time: longer than a recovery with all its waits, shorter than it goes on trying before it gives up.
-PATIENCE_SECONDS = 200
+PATIENCE_SECONDS = flows.LONGEST_SECONDS
 
 
 @dataclass

@@ -97,7 +97,7 @@ def broken(scene: Scene, mode: str, step: str) -> Cell:
     method, path = STEPS[step]
     scene.vendor.faults(mode, method=method, path=path)
     lasts = mode.startswith(LASTING)
-    for _ in range(flows.LONGEST_SECONDS // flows.STEP_SECONDS):
+    for _ in range(60):
         # As short as it takes to lose patience with the fault, and back to normal as soon as it was met.
         with override_settings(PURCHASE_DEADLINE_SECONDS=SHORT_SECONDS) if lasts else override_settings():
             flows.work()
