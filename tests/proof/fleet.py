@@ -30,8 +30,10 @@ LEASE_SECONDS = 30
 QUANTITIES = (5, 5, 5, 12, 207, 402, 429, 599)
 # Of real time, on a busy machine.
 PATIENCE_SECONDS = 600
-# How fast time passes in peace: while somebody talks to a vendor, and while nobody does.
+# How fast time passes in peace: while a worker has something to do, and while none has.
 STEP_SECONDS, LEAP_SECONDS = 4, 20
+# Time passes for the vendor and not for the workers, who believe in a token for a real hour.
+TOO_FAST = frozenset({"expired_token"})
 
 type Verb = Callable[[Order], object]
 
@@ -151,8 +153,9 @@ class Fleet:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self._open() and time.monotonic() < deadline:
             time.sleep(0.2)
-            talking = PurchaseAttempt.objects.filter(lease_until__gt=portal_clock.now()).exists()
-            self._scene.clock.advance(seconds=STEP_SECONDS if talking else LEAP_SECONDS)
+            now = portal_clock.now()
+            is_busy = PurchaseAttempt.objects.filter(lease_until__gt=now).exists() or PurchaseAttempt.objects.due(now).exists()
+            self._scene.clock.advance(seconds=STEP_SECONDS if is_busy else LEAP_SECONDS)
         self._round.problems += [f"{order.number} is still {order.status}" for order in self._open()]
         for worker in self._workers:
             worker.kill()
@@ -169,8 +172,9 @@ class Fleet:
         for anomaly in check(found):
             self._round.problems.append(str(anomaly))
             # It can't be repeated: what is known must be read now.
-            print(anomaly, *evidence(anomaly.order, scene.vendor), sep="\n    ", file=sys.stderr, flush=True)
-        self._round.problems += breaches(scene.vendor)
+            print(*evidence(anomaly.order, scene.vendor), sep="\n    ", file=sys.stderr, flush=True)
+        self._round.problems += breaches(scene.vendor, TOO_FAST)
+        print(*self._round.problems, sep="\n", file=sys.stderr, flush=True)
 
 
 def evidence(number: str, vendor: Sandbox) -> list[str]:

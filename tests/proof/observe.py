@@ -81,9 +81,9 @@ def content(order: Order) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def breaches(vendor: Sandbox) -> list[str]:
-    """Where we broke the vendor's contract, in sentences."""
-    broken = [violation for violation in vendor.violations() if violation["kind"] not in ALLOWED_VIOLATIONS]
+def breaches(vendor: Sandbox, but: frozenset[str] = frozenset()) -> list[str]:
+    """Where we broke the vendor's contract, in sentences; not those that are allowed always, or here."""
+    broken = [violation for violation in vendor.violations() if violation["kind"] not in ALLOWED_VIOLATIONS | but]
     return [f"the vendor's contract was broken: {violation}" for violation in broken]
 
 
