@@ -38,6 +38,7 @@ from orders.models import (
     VendorEvent,
 )
 from orders.statuses import HISTORICAL, RECENT, OrderStatus
+from tests.harness.clock import Clock
 from tests.harness.sandbox import CLIENT_SECRET
 from tests.harness.world import PASSWORD, REFUSAL, World, again, claimed, order_in, verdict_refused
 from tests.walls.markup import complaints
@@ -240,6 +241,40 @@ def test_parked_attempts_are_filtered_by_whether_somebody_decided(staff: Client,
         return len(HtmlPage(staff.get(address(ParkedAttempt, "changelist"), query)).all("th", class_="field-order_number"))
 
     assert (shown(), shown(decided="no"), shown(decided="yes"), shown(decided="nonsense")) == (2, 1, 1, 2)
+
+
+@pytest.mark.django_db
+def test_staff_name_every_order_at_the_vendor_and_decide_again_when_he_knows_none(staff: Client, world: World, clock: Clock) -> None:
+    order = order_in("provisioning_started", world)
+    page = address(ParkedAttempt, "change", order.attempts.get())
+    words = {"evidence": "A call with the vendor.", "reason": "The vendor has two orders."}
+
+    def parked(why: str) -> None:
+        purchasing.record_parked(claimed(order.attempts.get()), why)
+        clock.advance(hours=1)
+
+    parked("Nobody knows.")
+    assert staff.post(page, {"verdict": "bought", "vendor_order_refs": " , ", **words}).status_code == 422
+    assert staff.post(page, {"verdict": "bought", "vendor_order_refs": "x" * 101, **words}).status_code == 422
+    assert staff.post(page, {"verdict": "bought", "vendor_order_refs": "a1,\n b2 a1", **words}).status_code == 302
+    assert order.attempts.get().adopted == ["a1", "b2"]
+    parked("The vendor knows no order a1.")
+    listed = HtmlPage(staff.get(address(ParkedAttempt, "changelist"), {"decided": "no"}))
+    assert len(listed.all("th", class_="field-order_number")) == 1
+    shown = HtmlPage(staff.get(page))
+    assert shown.says("a1, b2")
+    assert staff.post(page, {"verdict": "not_bought", "evidence": "Looked again.", "reason": "It was another one."}).status_code == 302
+    assert [verdict.is_bought for verdict in order.attempts.get().parked_verdicts.all()] == [True, False]
+    order.refresh_from_db()
+    assert order.status == "provisioning_failed"
+
+
+@pytest.mark.django_db
+def test_where_an_account_is_stays_while_an_order_is_out(staff: Client, world: World) -> None:
+    order_in("provisioning_started", world)
+    out = HtmlPage(staff.get(address(VendorAccount, "change", world.northgate_account)))
+    free = HtmlPage(staff.get(address(VendorAccount, "change", world.microsoft_account)))
+    assert (len(out.all("input", name="base_url")), len(free.all("input", name="base_url"))) == (0, 1)
 
 
 @pytest.mark.django_db

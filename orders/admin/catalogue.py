@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from orders import clock, hooks, pricing
 from orders.admin.site import StaffAdmin, StaffInline, staff_page
 from orders.models import AccountHealth, Offer, Price, PriceList, Vendor, VendorAccount
+from orders.models.purchases import FINAL_STATES
 
 if TYPE_CHECKING:
     AccountFormBase = forms.ModelForm[VendorAccount]
@@ -171,8 +172,14 @@ class VendorAccountAdmin(StaffAdmin):
     readonly_fields = ("answers_now", "webhook_address")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Whose account it is stays, once something was ordered with it: customers' tenants belong to it for good."""
-        return (*self.readonly_fields, "vendor", "seller", "tenant") if obj and obj.attempts.exists() else self.readonly_fields
+        """Whose account it is stays, once something was ordered with it: customers' tenants belong to it for good.
+
+        So does where it is, while an order is out: asked somewhere else, nobody would know of it.
+        """
+        if obj is None or not obj.attempts.exists():
+            return self.readonly_fields
+        is_out = obj.attempts.exclude(state__in=FINAL_STATES).exists()
+        return (*self.readonly_fields, "vendor", "seller", "tenant", *(["base_url"] if is_out else []))
 
     @admin.display(description="The vendor now")
     def answers_now(self, account: VendorAccount) -> str:

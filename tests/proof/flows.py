@@ -9,16 +9,16 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django_tasks_db.models import DBTaskResult
 
-from orders import checklist, lifecycle, provisioning, purchasing, quoting
+from orders import checklist, lifecycle, parking, provisioning, purchasing, quoting
 from orders import clock as portal_clock
 from orders.lifecycle import LineInput
 from orders.models import AttemptState, Customer, Order, PurchaseAttempt, User
 from orders.models.purchases import CLAIMABLE_STATES
 from orders.statuses import OrderStatus
-from orders.vendors import microsoft_login
+from orders.vendors import adobe_login, microsoft_login
 from tests.harness.clock import Clock
 from tests.harness.sandbox import Sandbox
-from tests.harness.world import SellerWorld, World, again, claimed, customer_of, manual_price
+from tests.harness.world import SellerWorld, World, adobe_price, again, claimed, customer_of, manual_price
 from tests.proof.crash import Say
 from tests.proof.history import WITH_VENDOR, Outcome
 from tests.proof.observe import Notes
@@ -102,6 +102,7 @@ def restart(order: Order) -> None:
 def forget_tokens() -> None:
     """As a worker that has just started."""
     microsoft_login.TOKENS.clear()
+    adobe_login.TOKENS.clear()
 
 
 def work() -> None:
@@ -227,6 +228,18 @@ def _by_hand(scene: Scene) -> Order:
     return order
 
 
+def _from_adobe(scene: Scene) -> Order:
+    return scene.placed(LineInput(adobe_price(scene.world), 5))
+
+
+def _parked(scene: Scene) -> Order:
+    """Bought, and nothing tells it any more."""
+    order = _answer_lost("*/checkout")(scene)
+    scene.clock.advance(seconds=settings.PURCHASE_LEASE_SECONDS + 1)
+    purchasing.record_parked(claimed(order.attempts.get()), "Nothing can tell what became of it.")
+    return order
+
+
 def _waiting_for_a_busy_vendor(scene: Scene) -> Order:
     order = scene.placed(scene.microsoft(599))
     run(order)
@@ -283,6 +296,14 @@ def _answer(scene: Scene, order: Order, say: Say) -> None:
     run(order)
 
 
+def _decide(scene: Scene, order: Order, say: Say) -> None:
+    """Staff ask the vendor by other ways and name what they found; then the portal asks for it."""
+    tenant = order.customer.tenants.get().vendor_ref
+    refs = [sold["id"] for sold in scene.vendor.ledger()["orders"] if sold["customerId"] == tenant]
+    parking.was_bought(order.attempts.get(), by=scene.world.staff, vendor_order_refs=refs, evidence="Seen.", reason="It was bought.")
+    run(order)
+
+
 def _ask_twice(scene: Scene, order: Order, say: Say) -> None:
     """A mistake somewhere else wants a second attempt while the first is in doubt; the database must refuse it."""
     first = order.attempts.get()
@@ -311,6 +332,11 @@ def _answer_the_rest(scene: Scene, order: Order) -> None:
         _answer(scene, order, lambda words: None)
 
 
+def _decide_again(scene: Scene, order: Order) -> None:
+    if order.attempts.get().state == AttemptState.PARKED:
+        _decide(scene, order, lambda words: None)
+
+
 _place_again = _press_again("placed", {"start", "draft"}, lambda scene, order: lifecycle.place(order, by=scene.seller.manager))
 _accept_again = _press_again("placed", {"quote_sent"}, lambda scene, order: accept_quote(order))
 _retry_again = _press_again("retried", {"provisioning_failed"}, lambda scene, order: lifecycle.retry(order, by=scene.seller.manager))
@@ -334,6 +360,8 @@ FLOWS = {
         Flow("fire", _scheduled, _work, COMPLETED),
         Flow("by-hand", _by_hand, _answer, PARTLY, (), _answer_the_rest),
         Flow("stop", _waiting_for_a_busy_vendor, _stop, FAILED, ("stopped",)),
+        Flow("verdict", _parked, _decide, COMPLETED, (), _decide_again),
+        Flow("adobe", _from_adobe, _run, COMPLETED),
         Flow("ask-twice", _answer_lost("*/checkout"), _ask_twice, COMPLETED),
     )
 }
