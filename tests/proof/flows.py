@@ -235,6 +235,10 @@ def _from_adobe(scene: Scene) -> Order:
 def _parked(scene: Scene) -> Order:
     """Bought, and nothing tells it any more."""
     order = _answer_lost("*/checkout")(scene)
+    while order.attempts.get().state == AttemptState.PREPARED:
+        # The account may be left alone for a moment, after what another flow's vendor did.
+        scene.clock.advance(seconds=until_due(order))
+        run(order)
     scene.clock.advance(seconds=settings.PURCHASE_LEASE_SECONDS + 1)
     purchasing.record_parked(claimed(order.attempts.get()), "Nothing can tell what became of it.")
     return order
