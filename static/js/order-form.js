@@ -85,7 +85,7 @@
   });
 
   /* --- saving */
-  let edits = 0, sent = 0, timer = 0, left = false, pressing = false, missed = false;
+  let edits = 0, sent = 0, asking = 0, timer = 0, left = false, pressing = false, missed = false;
   const save = () => autosave()?.dispatchEvent(new CustomEvent("portal:save"));
   /* From the first letter on the page does not say any more that all is saved. */
   const edited = () => { edits += 1; if (autosave()) state(SAVING); };
@@ -115,20 +115,29 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (left) { event.preventDefault(); return; }
     if (event.target === autosave()) { sent = edits; state(SAVING); }
-    else if (event.detail.target?.id === "items") state(SAVING);
+    else if (event.detail.target?.id === "items") { asking += 1; state(SAVING); }
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const target = event.target;
     clearTimeout(timer);
     if (target === autosave()) {
       if (event.detail.successful) {
-        if (sent !== edits) state(SAVING);
+        if (asking || sent !== edits) state(SAVING);
         else if (event.detail.xhr.getResponseHeader("X-Saved") === "yes") document.dispatchEvent(new CustomEvent("portal:saved"));
       } else {
         state(`Not saved. ${event.detail.xhr.status ? "The portal could not answer" : "No connection"}; what you typed stays here and is sent again.`);
         timer = setTimeout(save, AGAIN_MS);
       }
-    } else if (event.detail.target?.id === "items" && !event.detail.successful) save();
+    } else if (event.detail.target?.id === "items") {
+      /* What a button changed on the screen no save has sent yet. */
+      asking -= 1;
+      if (event.detail.successful) edits += 1; else save();
+    }
+  });
+  /* What was said stays until something else is said: the save that follows has nothing to say. */
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    if (target.id === "messages" && !fragment.querySelector(".note-bar")) event.detail.shouldSwap = false;
   });
   /* What a button changed on the screen is saved like what was typed. */
   document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "items") save(); });

@@ -187,11 +187,7 @@ def test_rows_pasted_while_the_customers_answer_is_on_its_way_stay(shop: Shop, n
     for route, answer in late:
         route.fulfill(response=answer)
     expect(page.locator("#items > li.order-line")).to_have_count(4)
-    # "Saved" may still be of the save before.
-    for _ in range(50):
-        if order.lines.count() == 4:
-            break
-        page.wait_for_timeout(100)
+    saved(page)
     assert [line.quantity for line in order.lines.all()] == [5, 6, 12, 4]
     assert late
 

@@ -18,6 +18,7 @@ from tests.browser.pages import (
     place_order,
     reload_until,
     row,
+    saved,
     start_order,
     statuses_until,
     title_badge,
@@ -248,6 +249,8 @@ def test_a_draft_is_deleted_and_brought_back_and_a_start_order_turns_into_a_draf
     page.get_by_label("Your PO number").fill("PO 2026-11")
     fill_item(page, 2, MICROSOFT, 7)
     expect(page.get_by_label("Your PO number")).to_have_value("PO 2026-11")
+    # It is said still when what was typed after it is saved.
+    saved(page)
     expect(page.locator(".note-bar").first).to_contain_text("This order is a Draft now: a Microsoft offer can’t be in Start.")
     expect(title_badge(page)).to_have_text("Draft")
     page.get_by_role("button", name="Save", exact=True).last.click()
