@@ -51,6 +51,7 @@ from orders.vendors.contract import (
     new_key,
 )
 from orders.vendors.http import Client, Login
+from orders.vendors.values import cost, ident, instant, printable, whole
 
 CUSTOMER, ORDER = "create customer", "create order"
 CREATED = {CUSTOMER: "customerId", ORDER: "orderId"}
@@ -71,7 +72,6 @@ NOT_LET_IN = frozenset({"4115", "4116", "4117"})
 GATEWAY_REFUSES = "403"
 # A list that never ends is none.
 MOST_PAGES = 100
-DEAREST = 10**9
 # An offer is for a year; the term is no part of the order.
 TERM = "P1Y"
 SEGMENTS = {"education": "EDU", "government": "GOV"}
@@ -104,7 +104,7 @@ class AdobeMarketplace:
         """See contract.Connector.decides."""
         if 200 <= answer.status < 300:
             # A cut-off or empty success says nothing that we could go on with; the same key brings it whole.
-            return bool(_ref(parsed(answer), CREATED[step]))
+            return bool(ident(parsed(answer).get(CREATED[step])))
         if not is_own_error(answer, self.dialect):
             return False
         if meaning := self._meaning(answer):
@@ -133,7 +133,7 @@ class AdobeMarketplace:
             return ()
         taken, mine, alike = journal.known_orders(), [], []
         for placed in self._history(tenant, since, journal):
-            ref, is_mine = _ref(placed, "orderId"), text(placed, "externalReferenceId") == _reference(order)
+            ref, is_mine = ident(placed.get("orderId")), text(placed, "externalReferenceId") == _reference(order)
             if is_mine and not ref:
                 raise _unasked("An order of ours stands in the list of orders without an id.", journal)
             if not ref or ref in taken:
@@ -173,7 +173,7 @@ class AdobeMarketplace:
             if journal.age(CUSTOMER) > KEY_LIFETIME - RESEND_MARGIN:
                 raise Busy(Refusal("", None, "The customer was sent days ago and was not created."))
             answer = self._write(CUSTOMER, Call("POST", "/v3/customers", self._customer_body(order)), journal)
-        tenant = _ref(parsed(answer), CREATED[CUSTOMER]) if answer.status < 300 else ""
+        tenant = ident(parsed(answer).get(CREATED[CUSTOMER])) if answer.status < 300 else ""
         is_open = not self.decides(CUSTOMER, answer) or refusal_of(answer).code == EXISTS
         if not tenant and is_open:
             tenant = self._find_customer(order, journal)
@@ -203,7 +203,7 @@ class AdobeMarketplace:
             # The list shows active ones alone unless asked; a new customer is pending, and may order.
             query = {"company-name": order.customer.name, "status": status, "limit": "50"}
             for row in self._listed("find customer", path, query, journal, keep=_without_records):
-                found = _ref(row, CREATED[CUSTOMER])
+                found = ident(row.get(CREATED[CUSTOMER]))
                 if found and self._is_customer(found, order.customer, journal):
                     return found
         return ""
@@ -333,7 +333,7 @@ class AdobeMarketplace:
             raise OutcomeUnknown("The order has no answer yet.")
         if answer.status >= 300:
             raise Rejected(_refusals(answer))
-        return self._tell(order, (_ref(parsed(answer), CREATED[ORDER]),), journal)
+        return self._tell(order, (ident(parsed(answer).get(CREATED[ORDER])),), journal)
 
     def _tell(self, order: OrderRequest, refs: tuple[str, ...], journal: Journal) -> Snapshot:
         tenant, untold = journal.tenant(), {line.number for line in order.lines}
@@ -347,12 +347,12 @@ class AdobeMarketplace:
                 raise MustPark(f"The vendor knows no order {ref}.")
             placed = parsed(answer) if answer.status == 200 else {}
             status = text(placed, "status")
-            words.append(_printable(status) or "not visible yet")
+            words.append(printable(status) or "not visible yet")
             phase = _least(phase, _phase_of(status))
             if status != FILLED and status not in FAILED:
                 continue
             for item in items(placed, "lineItems"):
-                number = _whole(item.get("extLineItemNumber"))
+                number = whole(item.get("extLineItemNumber"))
                 if number not in untold:
                     continue
                 untold.remove(number)
@@ -362,7 +362,7 @@ class AdobeMarketplace:
                 elif of_line != FILLED:
                     phase = _least(phase, _phase_of(of_line))
                 else:
-                    subscription = self._subscription(tenant, _ref(item, "subscriptionId"), journal)
+                    subscription = self._subscription(tenant, ident(item.get("subscriptionId")), journal)
                     has = text(subscription, "status")
                     if has == FILLED:
                         bought.append(_bought(number, ref, item, subscription))
@@ -370,7 +370,7 @@ class AdobeMarketplace:
                         phase = _least(phase, Phase.APPROVED)
                     else:
                         # Bought, and not running: ended already, or a word that we don't know.
-                        words.append(f"subscription {_printable(has)}")
+                        words.append(f"subscription {printable(has)}")
                         phase = Phase.UNKNOWN
         if phase is Phase.DONE and untold:
             # Adobe repeats every line of an order; one that lacks some was not understood.
@@ -407,10 +407,10 @@ class AdobeMarketplace:
                 raise _unasked(f"{answer.status} to {step}", journal)
             yield from items(page, "items")
             offset += len(rows)
-            total = _whole(page.get("totalCount"))
+            total = max(whole(page.get("totalCount")) or 0, 0)
             has_next = isinstance(links, dict) and bool(links.get("next"))
             # Without a number only a page that is not full, and that names no next one, is the last.
-            if offset >= total and not (rows and (has_next or (total < 0 and len(rows) >= int(query["limit"])))):
+            if offset >= total and not (rows and (has_next or (not total and len(rows) >= int(query["limit"])))):
                 return
             if not rows:
                 break
@@ -540,16 +540,6 @@ def _compared(answer: Answer, tenant: str, customer: CustomerRequest) -> Answer:
     return replace(answer, body=json_bytes({CREATED[CUSTOMER]: tenant, "isOurs": is_ours}))
 
 
-def _ref(data: dict[str, Any], key: str) -> str:
-    """An id of the vendor's; empty when there is none that could be asked for again."""
-    found = text(data, key) if isinstance(data.get(key), str | int) else ""
-    return found if re.fullmatch(r"[^\s/\\?#%]{1,100}", found) and found.isprintable() and found.strip(".") else ""
-
-
-def _printable(word: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in word[:60])
-
-
 def _unasked(why: str, journal: Journal) -> OutcomeUnknown | Busy:
     """A question had no answer that could be read."""
     return OutcomeUnknown(why) if _in_doubt(journal) else Busy(Refusal("", None, why))
@@ -597,11 +587,11 @@ def _refusals(answer: Answer) -> list[Refusal]:
 def _bought(number: int, ref: str, item: dict[str, Any], subscription: dict[str, Any]) -> Bought:
     return Bought(
         line=number,
-        subscription_ref=_ref(item, "subscriptionId"),
+        subscription_ref=ident(item.get("subscriptionId")),
         vendor_order_ref=ref,
         unit_cost=_price(item.get("pricing")),
-        starts_at=_instant(subscription.get("creationDate")),
-        ends_at=_instant(subscription.get("renewalDate")),
+        starts_at=instant(subscription.get("creationDate")),
+        ends_at=instant(subscription.get("renewalDate")),
     )
 
 
@@ -610,19 +600,4 @@ def _price(pricing: object) -> Decimal | None:
     if not isinstance(pricing, dict):
         return None
     price = next((pricing[key] for key in ("discountedPartnerPrice", "partnerPrice") if pricing.get(key) is not None), None)
-    is_price = isinstance(price, int | float) and not isinstance(price, bool) and 0 <= price < DEAREST
-    return Decimal(str(price)) if is_price else None
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else -1
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
-        return None
-    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
+    return cost(price)

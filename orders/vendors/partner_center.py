@@ -51,7 +51,8 @@ from orders.vendors.partner_center_carts import cart_errors, checked_cart, error
 from orders.vendors.partner_center_checks import Checks
 from orders.vendors.partner_center_customers import is_customer, may_be_customer, only_match, only_matches
 from orders.vendors.partner_center_orders import REVERSED, WAITING, Placed, Row, is_clear, match, may_be
-from orders.vendors.partner_center_values import cost, folded, ident, inner, instant, printable, whole
+from orders.vendors.partner_center_values import folded, inner
+from orders.vendors.values import cost, ident, instant, printable, whole
 
 CUSTOMER, CHECKOUT = "create customer", "checkout"
 # Stale catalogue ids are refreshed and the cart is made once more.

@@ -8,7 +8,8 @@ from typing import Any
 from orders.vendors.answers import items, parsed, text
 from orders.vendors.contract import Answer, Busy, LineRequest, OrderRequest, Refusal
 from orders.vendors.partner_center_orders import REVERSED, Placed, Row
-from orders.vendors.partner_center_values import cycle, folded, ident, is_same_cycle, months, whole
+from orders.vendors.partner_center_values import cycle, folded, is_same_cycle, months
+from orders.vendors.values import ident, whole
 
 
 def sold_item(availabilities: dict[str, Any], line: LineRequest) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from orders.vendors.answers import is_json, items, json_bytes, parsed
 from orders.vendors.contract import Answer, CustomerRequest
-from orders.vendors.partner_center_values import ident, inner, same_text
+from orders.vendors.partner_center_values import inner, same_text
+from orders.vendors.values import ident
 
 
 def may_be_customer(row: dict[str, Any], customer: CustomerRequest) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 
 from orders.vendors.answers import items, text
 from orders.vendors.contract import LineRequest
-from orders.vendors.partner_center_values import cycle, is_same_cycle, months, whole
+from orders.vendors.partner_center_values import cycle, is_same_cycle, months
+from orders.vendors.values import whole
 
 # `suspended` is documented as a status of orders and says nothing about whether they were bought.
 WAITING = frozenset({"pending", "pending_review", "po_upload_complete", "unknown", "suspended"})

@@ -1,16 +1,10 @@
-"""Single values as Partner Center spells them, or as it might: whatever can't be read is empty or None, and nothing here raises."""
+"""Words as Partner Center spells them, or as it might: whatever can't be read is empty or None, and nothing here raises."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-LONGEST_ID = 100
-HIGHEST_COST = 10**9
-# Dates outside are no dates of an order, and some of them no database column holds.
-YEARS = range(2000, 2201)
 # The documents name them in snake case; answers also have them in camel case, or as numbers.
 CYCLES = {"monthly": "monthly", "annual": "annual", "triennial": "triennial", "onetime": "one_time", "none": "none"} | {
     "1": "monthly",
@@ -37,34 +31,6 @@ def inner(data: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def ident(value: object) -> str:
-    """An id that can be stored and asked for again; empty when it is none."""
-    found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return found if isinstance(found, str) and found.strip() and len(found) <= LONGEST_ID and found.isprintable() else ""
-
-
-def printable(words: str) -> str:
-    """The vendor's words with U+FFFD for what no column and no page can show."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in words)
-
-
-def whole(value: object) -> int | None:
-    """A whole number, also one that came as text."""
-    if isinstance(value, str):
-        return int(value) if value.isascii() and value.isdecimal() and len(value) <= 10 else None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < HIGHEST_COST else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def cost(value: object) -> Decimal | None:
-    """A price of one seat; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < HIGHEST_COST:
-        # Not a number compares as false, too.
-        return None
-    return Decimal(str(value))
-
-
 def months(term: object) -> int | None:
     """The months of a term; P12M is P1Y."""
     found = re.fullmatch(r"P(\d{1,3})([MY])", term.strip().upper()) if isinstance(term, str) else None
@@ -79,13 +45,3 @@ def cycle(value: object) -> str:
 def is_same_cycle(one: str, other: str) -> bool:
     """What is paid once has no cycle: both words stand for it."""
     return one == other or {one, other} == {"none", "one_time"}
-
-
-def instant(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) and value else None
-    except ValueError:
-        return None
-    if found is None or found.year not in YEARS:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
