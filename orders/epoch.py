@@ -145,11 +145,8 @@ def _begin(row: PortalEpoch, mark: Mark | None) -> None:
         sent = PortalEpoch.objects.values_list("sent", flat=True).get(pk=row.pk)
         doubtful = [AttemptState.PREPARED, AttemptState.SENDING, AttemptState.UNKNOWN]
         PurchaseAttempt.objects.filter(state__in=doubtful).update(must_look=True, next_action_at=now, woken_at=None)
-        Incident.objects.get_or_create(
-            kind="backup-restored",
-            closed_at=None,
-            defaults={"detail": "A backup of the database was restored. Vendors are asked first; nothing is sent until then.", "at": now},
-        )
+        detail = "A backup of the database was restored. Vendors are asked first; nothing is sent until then."
+        Incident.objects.tell_once("backup-restored", detail, at=now)
     _write(Mark(fresh, sent, mark.at if mark else None))
     log.error("A backup of the database was restored: only questions go to vendors until every open purchase was looked at")
 

@@ -564,10 +564,7 @@ def hold_back(order: Order, why: str) -> None:
         return
     order.status_note, order.needs_attention = why[:200], True
     save(order)
-    if not Incident.objects.filter(kind="change-not-sent", order=order, closed_at=None).exists():
-        Incident.objects.create(
-            kind="change-not-sent", order=order, detail=f"{order.number} is due and was not sent: {why}", at=clock.now()
-        )
+    Incident.objects.tell_once("change-not-sent", f"{order.number} is due and was not sent: {why}", order=order, at=clock.now())
 
 
 def _to_vendor(order: Order) -> None:

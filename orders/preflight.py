@@ -115,12 +115,7 @@ def _ask(account: VendorAccount, order: Order, lines: list[OrderLine]) -> list[R
 def _tell_staff(account: VendorAccount, order: Order, why: str) -> None:
     """Once while it is open. The account is not paused for a question: the next order to be sent does that."""
     log.error("%s: %s", account, why)
-    Incident.objects.get_or_create(
-        kind="login-refused",
-        order=order,
-        closed_at=None,
-        defaults={"detail": f"{account} refused a check before sending: {why}", "at": clock.now()},
-    )
+    Incident.objects.tell_once("login-refused", f"{account} refused a check before sending: {why}", order=order, at=clock.now())
 
 
 @transaction.atomic

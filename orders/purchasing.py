@@ -555,9 +555,7 @@ def _take_back(attempt: PurchaseAttempt, but: Sequence[str] = ()) -> None:
 
 
 def _report(kind: str, attempt: PurchaseAttempt, detail: str) -> None:
-    """Tell staff, once while it is open: the next asking would find the same again."""
-    if not Incident.objects.filter(kind=kind, order=attempt.order, closed_at=None).exists():
-        Incident.objects.create(kind=kind, order=attempt.order, detail=storable(detail)[:2000], at=clock.now())
+    Incident.objects.tell_once(kind, storable(detail)[:2000], order=attempt.order, at=clock.now())
 
 
 def _next_look(attempt: PurchaseAttempt, asked: int) -> datetime:

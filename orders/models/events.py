@@ -1,5 +1,7 @@
 """What happened: events, notes and incidents. Append-only but for an incident's being closed (guards.py)."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 
@@ -41,6 +43,13 @@ class OrderNote(models.Model):
         return self.text[:60]
 
 
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    def tell_once(self, kind: str, detail: str, *, at: datetime, order: Order | None = None) -> None:
+        """Tell staff, unless one of this kind is open: the next asking would find the same again."""
+        if not self.filter(kind=kind, order=order, closed_at=None).exists():
+            self.create(kind=kind, order=order, detail=detail, at=at)
+
+
 class Incident(models.Model):
     """Something that must not happen and did: for staff, with what is known."""
 
@@ -51,6 +60,8 @@ class Incident(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     resolution = models.CharField(max_length=500, blank=True, help_text="What was found and done. Staff read it, sellers do not.")
+
+    objects = IncidentQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at"]
