@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django_tasks_db.models import DBTaskResult
 
-from orders import checklist, lifecycle, provisioning, purchasing, quoting
+from orders import checklist, lifecycle, parking, provisioning, purchasing, quoting
 from orders import clock as portal_clock
 from orders.lifecycle import LineInput
 from orders.models import AttemptState, Customer, Order, PurchaseAttempt, User
@@ -232,6 +232,19 @@ def _from_adobe(scene: Scene) -> Order:
     return scene.placed(LineInput(adobe_price(scene.world), 5))
 
 
+def _parked(scene: Scene) -> Order:
+    """Bought, and nothing tells it any more."""
+    order = _answer_lost("*/checkout")(scene)
+    # The account may rest for a moment, after what another flow's vendor did.
+    while order.attempts.get().state == AttemptState.PREPARED:
+        scene.clock.advance(seconds=until_due(order))
+        run(order)
+    while (held := purchasing.claim(order.attempts.get().pk)) is None:
+        scene.clock.advance(seconds=until_due(order))
+    purchasing.record_parked(held, "Nothing can tell what became of it.")
+    return order
+
+
 def _waiting_for_a_busy_vendor(scene: Scene) -> Order:
     order = scene.placed(scene.microsoft(599))
     run(order)
@@ -288,6 +301,14 @@ def _answer(scene: Scene, order: Order, say: Say) -> None:
     run(order)
 
 
+def _decide(scene: Scene, order: Order, say: Say) -> None:
+    """Staff ask the vendor by other ways and name what they found; then the portal asks for it."""
+    tenant = order.customer.tenants.get().vendor_ref
+    refs = [sold["id"] for sold in scene.vendor.ledger()["orders"] if sold["customerId"] == tenant]
+    parking.was_bought(order.attempts.get(), by=scene.world.staff, vendor_order_refs=refs, evidence="Seen.", reason="It was bought.")
+    run(order)
+
+
 def _ask_twice(scene: Scene, order: Order, say: Say) -> None:
     """A mistake somewhere else wants a second attempt while the first is in doubt; the database must refuse it."""
     first = order.attempts.get()
@@ -316,6 +337,11 @@ def _answer_the_rest(scene: Scene, order: Order) -> None:
         _answer(scene, order, lambda words: None)
 
 
+def _decide_again(scene: Scene, order: Order) -> None:
+    if order.attempts.get().state == AttemptState.PARKED:
+        _decide(scene, order, lambda words: None)
+
+
 _place_again = _press_again("placed", {"start", "draft"}, lambda scene, order: lifecycle.place(order, by=scene.seller.manager))
 _accept_again = _press_again("placed", {"quote_sent"}, lambda scene, order: accept_quote(order))
 _retry_again = _press_again("retried", {"provisioning_failed"}, lambda scene, order: lifecycle.retry(order, by=scene.seller.manager))
@@ -339,6 +365,7 @@ FLOWS = {
         Flow("fire", _scheduled, _work, COMPLETED),
         Flow("by-hand", _by_hand, _answer, PARTLY, (), _answer_the_rest),
         Flow("stop", _waiting_for_a_busy_vendor, _stop, FAILED, ("stopped",)),
+        Flow("verdict", _parked, _decide, COMPLETED, (), _decide_again),
         Flow("adobe", _from_adobe, _run, COMPLETED),
         Flow("ask-twice", _answer_lost("*/checkout"), _ask_twice, COMPLETED),
     )
